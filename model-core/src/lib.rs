@@ -1,0 +1,11 @@
+//! Pricing, market features, calibration, drift decisions and the registry fold.
+//!
+//! This crate is *pure*: no I/O, no clock, no environment, no randomness of its own.
+//! Dates and seeds are arguments, so that every result can be computed again, bit for bit.
+
+pub mod alert;
+pub mod date;
+pub mod drift_report;
+pub mod estimate;
+pub mod listing;
+pub mod registry;
