@@ -8,4 +8,5 @@ pub mod date;
 pub mod drift_report;
 pub mod estimate;
 pub mod listing;
+pub mod market;
 pub mod registry;

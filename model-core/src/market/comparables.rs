@@ -1,0 +1,200 @@
+//! Comparable sales: which, how alike, and what they say of the subject.
+
+use std::sync::Arc;
+
+use super::{IndexedSale, MarketIndex};
+use crate::date::EventDate;
+use crate::listing::Facts;
+
+/// Price elasticity of living area used to adjust a comparable to the subject's size. The
+/// textbook hedonic range is 0.5 to 0.8; the models correct what this leaves.
+const AREA_ELASTICITY: f64 = 0.7;
+/// Differences at which a comparable counts half as much, one attribute at a time.
+const AREA_SCALE: f64 = 0.25;
+const LOT_SCALE: f64 = 0.8;
+const YEAR_SCALE: f64 = 18.0;
+const AGE_SCALE_DAYS: f64 = 400.0;
+/// Distance scale: this share of the farthest candidate's distance, at least 100 m.
+const DISTANCE_SHARE: f64 = 0.35;
+const MIN_DISTANCE_SCALE_KM: f64 = 0.1;
+
+/// A sale near the subject.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NearbySale {
+    /// `ListingKey` of the sale.
+    pub key: Arc<str>,
+    /// Its `CloseDate`.
+    pub closed_on: EventDate,
+    /// Its `ClosePrice`.
+    pub price: f64,
+    /// Natural log of its price, adjusted to the subject's size and the query's date.
+    pub adjusted_log_price: f64,
+    /// Great-circle distance, kilometres.
+    pub distance_km: f64,
+    /// Share of the total weight, 0 to 1.
+    pub weight: f64,
+}
+
+/// What the market says about one home as of one date. Logs are natural; `None` means that
+/// too few sales are known.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MarketView {
+    /// The candidates, heaviest first.
+    pub nearby: Vec<NearbySale>,
+    /// Weighted mean of the adjusted log prices.
+    pub log_price: Option<f64>,
+    /// Weighted standard deviation of the adjusted log prices.
+    pub spread: Option<f64>,
+    /// Median log price per square foot of the candidates, adjusted to the query's date.
+    pub log_price_per_area: Option<f64>,
+    /// Weighted mean distance of the candidates, kilometres.
+    pub distance_km: Option<f64>,
+    /// Weighted mean age of the candidates' sales, days.
+    pub age_days: Option<f64>,
+    /// The whole market's level: median log price per square foot before the month began.
+    pub market_level: Option<f64>,
+    /// Days between the query and the latest candidate's sale.
+    pub latest_age_days: Option<i32>,
+}
+
+pub(super) fn view(index: &MarketIndex, subject: &Facts, as_of: EventDate) -> MarketView {
+    let market_level = index.level.at(as_of);
+    let found = index.nearest(subject, as_of);
+    if found.is_empty() {
+        return MarketView { market_level, ..MarketView::default() };
+    }
+    let subject_log_area = subject.living_area.map(f64::ln);
+    let subject_log_lot = subject.lot_size.map(f64::ln);
+    let farthest = found.iter().map(|(_, km)| *km).fold(0.0, f64::max);
+    let distance_scale = (DISTANCE_SHARE * farthest).max(MIN_DISTANCE_SCALE_KM);
+
+    let mut nearby = Vec::with_capacity(found.len());
+    let mut per_area = Vec::with_capacity(found.len());
+    let mut latest = i32::MAX;
+    let (mut total, mut distance_sum, mut age_sum) = (0.0, 0.0, 0.0);
+    for (slot, distance_km) in found {
+        let sale = &index.sales[slot as usize];
+        let age_days = as_of.days_since(sale.closed_on);
+        let time_adjustment = match (market_level, index.level.at(sale.closed_on)) {
+            (Some(now), Some(then)) => now - then,
+            _ => 0.0,
+        };
+        let area_adjustment = match (subject_log_area, sale.log_area) {
+            (Some(ours), Some(theirs)) => AREA_ELASTICITY * (ours - theirs),
+            _ => 0.0,
+        };
+        let difference = Difference {
+            distance: distance_km / distance_scale,
+            area: scaled(subject_log_area, sale.log_area, AREA_SCALE),
+            lot: scaled(subject_log_lot, sale.log_lot, LOT_SCALE),
+            year: scaled(
+                subject.year_built.map(f64::from),
+                sale.year_built.map(f64::from),
+                YEAR_SCALE,
+            ),
+            age: f64::from(age_days) / AGE_SCALE_DAYS,
+            other_type: other_type(subject, sale),
+        };
+        let weight = difference.weight();
+        total += weight;
+        distance_sum += weight * distance_km;
+        age_sum += weight * f64::from(age_days);
+        latest = latest.min(age_days);
+        if let Some(value) = sale.log_price_per_area() {
+            per_area.push(value + time_adjustment);
+        }
+        nearby.push(NearbySale {
+            key: sale.key.clone(),
+            closed_on: sale.closed_on,
+            price: sale.price,
+            adjusted_log_price: sale.log_price + time_adjustment + area_adjustment,
+            distance_km,
+            weight,
+        });
+    }
+    for near in &mut nearby {
+        near.weight /= total;
+    }
+    let mean: f64 = nearby.iter().map(|near| near.weight * near.adjusted_log_price).sum();
+    let variance: f64 =
+        nearby.iter().map(|near| near.weight * (near.adjusted_log_price - mean).powi(2)).sum();
+    nearby.sort_by(|a, b| {
+        b.weight
+            .total_cmp(&a.weight)
+            .then_with(|| a.closed_on.cmp(&b.closed_on))
+            .then_with(|| a.key.cmp(&b.key))
+    });
+    MarketView {
+        nearby,
+        log_price: Some(mean),
+        spread: Some(variance.sqrt()),
+        log_price_per_area: median(&mut per_area),
+        distance_km: Some(distance_sum / total),
+        age_days: Some(age_sum / total),
+        market_level,
+        latest_age_days: Some(latest),
+    }
+}
+
+/// Scaled differences between a subject and a sale; 1 halves the weight.
+struct Difference {
+    distance: f64,
+    area: f64,
+    lot: f64,
+    year: f64,
+    age: f64,
+    other_type: f64,
+}
+
+impl Difference {
+    /// A Cauchy kernel of each difference: robust, never zero.
+    fn weight(&self) -> f64 {
+        let kernel = |x: f64| 1.0 / (1.0 + x * x);
+        kernel(self.distance)
+            * kernel(self.area)
+            * kernel(self.lot)
+            * kernel(self.year)
+            * kernel(self.age)
+            * kernel(self.other_type)
+    }
+}
+
+fn scaled(ours: Option<f64>, theirs: Option<f64>, scale: f64) -> f64 {
+    match (ours, theirs) {
+        (Some(ours), Some(theirs)) => (ours - theirs) / scale,
+        (None, None) => 0.0,
+        _ => 1.0,
+    }
+}
+
+fn other_type(subject: &Facts, sale: &IndexedSale) -> f64 {
+    match (subject.property_type.as_deref(), sale.property_type.as_deref()) {
+        (Some(ours), Some(theirs)) if ours != theirs => 2.0,
+        _ => 0.0,
+    }
+}
+
+fn median(values: &mut [f64]) -> Option<f64> {
+    if values.is_empty() {
+        return None;
+    }
+    let middle = values.len() / 2;
+    let (_, value, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
+    Some(*value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_home_weighs_one_and_a_difference_of_one_scale_halves_it() {
+        let same =
+            Difference { distance: 0.0, area: 0.0, lot: 0.0, year: 0.0, age: 0.0, other_type: 0.0 };
+        assert_eq!(same.weight(), 1.0);
+        assert_eq!(Difference { area: 1.0, ..same }.weight(), 0.5);
+        assert_eq!(scaled(Some(2.0), Some(1.0), 2.0), 0.5);
+        assert_eq!(scaled(Some(2.0), None, 2.0), 1.0);
+        assert_eq!(scaled(None, None, 2.0), 0.0);
+    }
+}
