@@ -7,6 +7,7 @@ pub mod alert;
 pub mod date;
 pub mod drift_report;
 pub mod estimate;
+pub mod features;
 pub mod listing;
 pub mod market;
 pub mod registry;

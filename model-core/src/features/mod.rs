@@ -1,0 +1,403 @@
+//! Features: the one way in which a home becomes numbers.
+//!
+//! A [`FeatureSpec`] is discovered from training sales, travels inside the model artifact and
+//! is the only encoder there is: online, in training and in batch.
+
+mod encode;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::listing::{Attribute, Facts, Sale};
+
+/// A category seen less often than this is not a level of its own.
+const MIN_LEVEL_COUNT: usize = 5;
+/// Most levels of one category; the most frequent ones are kept.
+const MAX_LEVELS: usize = 250;
+/// A fact known for at least this share of the training sales is one that the model cannot
+/// do without, when it says how large the home is or where it lies.
+const REQUIRED_SHARE: f64 = 0.95;
+
+/// What a feature says of the home; decides how drift is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FeatureGroup {
+    /// A fact of the home itself.
+    Fact,
+    /// Where it lies.
+    Location,
+    /// When it is priced. Moves by nature: drift is not watched.
+    Time,
+    /// What recent sales say. Moves with the market: drift is not watched feature by feature.
+    Market,
+}
+
+/// A number among the RESO facts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NumberField {
+    /// `LivingArea`, natural log of square feet.
+    LivingArea,
+    /// `LotSizeSquareFeet`, natural log.
+    LotSize,
+    /// `BedroomsTotal`.
+    BedroomsTotal,
+    /// `BathroomsFull`.
+    BathroomsFull,
+    /// `BathroomsHalf`.
+    BathroomsHalf,
+    /// `YearBuilt`.
+    YearBuilt,
+    /// `Stories`.
+    Stories,
+    /// `Latitude`, degrees.
+    Latitude,
+    /// `Longitude`, degrees.
+    Longitude,
+}
+
+/// A category among the RESO facts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CategoryField {
+    /// `PropertyType`.
+    PropertyType,
+    /// `PostalCode`.
+    PostalCode,
+}
+
+/// What the market index says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MarketField {
+    /// Weighted mean log price of the comparables, adjusted.
+    LogPrice,
+    /// Their median log price per square foot, adjusted.
+    LogPricePerArea,
+    /// Their weighted standard deviation.
+    Spread,
+    /// Their weighted mean distance, kilometres.
+    Distance,
+    /// Their weighted mean age, days.
+    Age,
+    /// Level of the whole market, log price per square foot.
+    Level,
+}
+
+/// Where a feature's number comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FeatureSource {
+    /// A RESO number.
+    Number(NumberField),
+    /// A number among the attributes.
+    NumberAttribute {
+        /// Name of the attribute.
+        name: String,
+        /// Whether `ln(1 + x)` is taken: large, skewed quantities.
+        log: bool,
+    },
+    /// A RESO category: the level's index.
+    Category(CategoryField),
+    /// A category among the attributes: the level's index.
+    CategoryAttribute {
+        /// Name of the attribute.
+        name: String,
+    },
+    /// Years from `YearBuilt` to the event.
+    AgeYears,
+    /// Log of living area over lot size.
+    BuildingRatio,
+    /// Days since 1970-01-01.
+    EventDay,
+    /// Month of the year, 1 to 12.
+    EventMonth,
+    /// The market index.
+    Market(MarketField),
+}
+
+/// One feature: a name and how its number is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Feature {
+    /// Name, as explanations and drift reports show it.
+    pub name: String,
+    /// What it says of the home.
+    pub group: FeatureGroup,
+    /// Where its number comes from.
+    pub source: FeatureSource,
+    /// Names of the levels, in code order; empty for numbers.
+    pub levels: Vec<String>,
+}
+
+/// Smallest and largest value seen in training.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Range {
+    /// Smallest value.
+    pub low: f64,
+    /// Largest value.
+    pub high: f64,
+}
+
+impl Range {
+    fn of(values: impl Iterator<Item = f64>) -> Option<Self> {
+        values.fold(None, |range: Option<Self>, value| {
+            Some(match range {
+                None => Self { low: value, high: value },
+                Some(range) => Self { low: range.low.min(value), high: range.high.max(value) },
+            })
+        })
+    }
+}
+
+/// What homes the model has learned from: outside, a price would be a guess.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Domain {
+    /// Living area, square feet, when the model cannot do without it.
+    pub living_area: Option<Range>,
+    /// Latitude, degrees, when the model cannot do without a place.
+    pub latitude: Option<Range>,
+    /// Longitude, degrees, when the model cannot do without a place.
+    pub longitude: Option<Range>,
+    /// ISO 4217 code of every price learned from.
+    pub currency: String,
+}
+
+/// The ordered features of a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FeatureSpec {
+    /// The features, in the order of the feature vector.
+    pub features: Vec<Feature>,
+    /// What homes the model has learned from.
+    pub domain: Domain,
+}
+
+impl FeatureSpec {
+    /// The features that a set of sales offers: every RESO number and attribute that varies,
+    /// every category with at least two frequent levels, and the derived ones they allow.
+    /// The order is fixed; it does not depend on the order of the sales.
+    pub fn discover(sales: &[Sale]) -> Self {
+        let mut features = Vec::new();
+        for (name, field, group) in NUMBER_FIELDS {
+            if varies(sales.iter().filter_map(|sale| encode::number(&sale.facts, field))) {
+                features.push(numeric(name, group, FeatureSource::Number(field)));
+            }
+        }
+        for name in attribute_names(sales, |value| matches!(value, Attribute::Number(_))) {
+            let values = || sales.iter().filter_map(|sale| encode::attribute(&sale.facts, &name));
+            if varies(values()) {
+                let source =
+                    FeatureSource::NumberAttribute { name: name.clone(), log: skewed(values()) };
+                features.push(numeric(&name, FeatureGroup::Fact, source));
+            }
+        }
+        for (name, field, group) in CATEGORY_FIELDS {
+            let texts = sales.iter().filter_map(|sale| encode::category(&sale.facts, field));
+            push_category(&mut features, name, group, FeatureSource::Category(field), texts);
+        }
+        for name in attribute_names(sales, |value| matches!(value, Attribute::Text(_))) {
+            let texts = sales.iter().filter_map(|sale| encode::text(&sale.facts, &name));
+            let source = FeatureSource::CategoryAttribute { name: name.clone() };
+            push_category(&mut features, &name, FeatureGroup::Fact, source, texts);
+        }
+        let has =
+            |field| features.iter().any(|f: &Feature| f.source == FeatureSource::Number(field));
+        let (area, lot) = (has(NumberField::LivingArea), has(NumberField::LotSize));
+        if has(NumberField::YearBuilt) {
+            features.push(numeric("AgeYears", FeatureGroup::Fact, FeatureSource::AgeYears));
+        }
+        if area && lot {
+            let source = FeatureSource::BuildingRatio;
+            features.push(numeric("BuildingRatio", FeatureGroup::Fact, source));
+        }
+        features.push(numeric("EventDay", FeatureGroup::Time, FeatureSource::EventDay));
+        features.push(numeric("EventMonth", FeatureGroup::Time, FeatureSource::EventMonth));
+        for (name, field) in MARKET_FIELDS {
+            features.push(numeric(name, FeatureGroup::Market, FeatureSource::Market(field)));
+        }
+        Self { features, domain: domain(sales) }
+    }
+
+    /// Length of a feature vector.
+    pub fn len(&self) -> usize {
+        self.features.len()
+    }
+
+    /// Whether there is no feature.
+    pub fn is_empty(&self) -> bool {
+        self.features.is_empty()
+    }
+
+    /// SHA-256 over names, sources, levels and domain, the first 16 hexadecimal digits. Two
+    /// vectors can be compared only if their specs' hashes are equal.
+    pub fn hash(&self) -> String {
+        let bytes = postcard::to_stdvec(self).unwrap_or_default();
+        hex::encode(Sha256::digest(bytes)).chars().take(16).collect()
+    }
+}
+
+const NUMBER_FIELDS: [(&str, NumberField, FeatureGroup); 9] = [
+    ("LivingArea", NumberField::LivingArea, FeatureGroup::Fact),
+    ("LotSizeSquareFeet", NumberField::LotSize, FeatureGroup::Fact),
+    ("BedroomsTotal", NumberField::BedroomsTotal, FeatureGroup::Fact),
+    ("BathroomsFull", NumberField::BathroomsFull, FeatureGroup::Fact),
+    ("BathroomsHalf", NumberField::BathroomsHalf, FeatureGroup::Fact),
+    ("YearBuilt", NumberField::YearBuilt, FeatureGroup::Fact),
+    ("Stories", NumberField::Stories, FeatureGroup::Fact),
+    ("Latitude", NumberField::Latitude, FeatureGroup::Location),
+    ("Longitude", NumberField::Longitude, FeatureGroup::Location),
+];
+
+const CATEGORY_FIELDS: [(&str, CategoryField, FeatureGroup); 2] = [
+    ("PropertyType", CategoryField::PropertyType, FeatureGroup::Fact),
+    ("PostalCode", CategoryField::PostalCode, FeatureGroup::Location),
+];
+
+const MARKET_FIELDS: [(&str, MarketField); 6] = [
+    ("ComparablesLogPrice", MarketField::LogPrice),
+    ("ComparablesLogPricePerArea", MarketField::LogPricePerArea),
+    ("ComparablesSpread", MarketField::Spread),
+    ("ComparablesDistance", MarketField::Distance),
+    ("ComparablesAge", MarketField::Age),
+    ("MarketLogPricePerArea", MarketField::Level),
+];
+
+fn numeric(name: &str, group: FeatureGroup, source: FeatureSource) -> Feature {
+    Feature { name: name.to_owned(), group, source, levels: Vec::new() }
+}
+
+fn attribute_names(sales: &[Sale], wanted: impl Fn(&Attribute) -> bool) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for sale in sales {
+        for (name, value) in &sale.facts.attributes {
+            if wanted(value) && !names.contains(name) {
+                names.insert(name.clone());
+            }
+        }
+    }
+    names
+}
+
+fn varies(values: impl Iterator<Item = f64>) -> bool {
+    Range::of(values).is_some_and(|range| range.low < range.high)
+}
+
+/// Whether a quantity is large and long-tailed, so that its log says more to linear models:
+/// nothing negative, at least 100 in its upper quarter, and mean well above the median.
+fn skewed(values: impl Iterator<Item = f64>) -> bool {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let at = |share: f64| values.get((share * values.len() as f64) as usize).copied();
+    let (Some(lowest), Some(middle), Some(upper), Some(tail)) =
+        (values.first(), at(0.5), at(0.75), at(0.99))
+    else {
+        return false;
+    };
+    *lowest >= 0.0 && upper >= 100.0 && tail > 2.0 * upper && middle > 0.0
+}
+
+fn push_category<'a>(
+    features: &mut Vec<Feature>,
+    name: &str,
+    group: FeatureGroup,
+    source: FeatureSource,
+    texts: impl Iterator<Item = &'a str>,
+) {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for text in texts {
+        *counts.entry(text).or_default() += 1;
+    }
+    let mut frequent: Vec<(&str, usize)> =
+        counts.into_iter().filter(|(_, count)| *count >= MIN_LEVEL_COUNT).collect();
+    frequent.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+    frequent.truncate(MAX_LEVELS);
+    if frequent.len() < 2 {
+        return;
+    }
+    let mut levels: Vec<String> = frequent.into_iter().map(|(text, _)| text.to_owned()).collect();
+    levels.sort();
+    features.push(Feature { name: name.to_owned(), group, source, levels });
+}
+
+fn domain(sales: &[Sale]) -> Domain {
+    let enough = |known: usize| known as f64 >= REQUIRED_SHARE * sales.len() as f64;
+    let required = |value: fn(&Facts) -> Option<f64>| {
+        let known = sales.iter().filter_map(|sale| value(&sale.facts));
+        if enough(known.clone().count()) { Range::of(known) } else { None }
+    };
+    Domain {
+        living_area: required(|facts| facts.living_area),
+        latitude: required(|facts| facts.latitude),
+        longitude: required(|facts| facts.longitude),
+        currency: sales.first().map(|sale| sale.currency.clone()).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::date::EventDate;
+    use crate::market::MarketView;
+
+    fn sale(i: usize) -> Sale {
+        let facts = Facts {
+            living_area: Some(1_000.0 + i as f64),
+            lot_size: (i % 2 == 0).then_some(5_000.0 + i as f64),
+            year_built: Some(1_950),
+            latitude: Some(41.0 + i as f64 / 1_000.0),
+            longitude: Some(-83.0 - i as f64 / 1_000.0),
+            attributes: BTreeMap::from([
+                ("rooms".to_owned(), Attribute::Number((i % 5) as f64)),
+                (
+                    "wall".to_owned(),
+                    Attribute::Text(if i % 3 == 0 { "wood" } else { "brick" }.into()),
+                ),
+                ("constant".to_owned(), Attribute::Number(1.0)),
+            ]),
+            ..Facts::default()
+        };
+        Sale {
+            key: i.to_string(),
+            closed_on: EventDate(9_000 + i as i32),
+            price: 1e5,
+            currency: "USD".into(),
+            facts,
+        }
+    }
+
+    #[test]
+    fn what_varies_becomes_a_feature_whatever_the_order_of_sales() {
+        let sales: Vec<Sale> = (0..30).map(sale).collect();
+        let spec = FeatureSpec::discover(&sales);
+        let names: Vec<&str> = spec.features.iter().map(|f| f.name.as_str()).collect();
+        assert_eq!(
+            names[..7],
+            [
+                "LivingArea",
+                "LotSizeSquareFeet",
+                "Latitude",
+                "Longitude",
+                "rooms",
+                "wall",
+                "BuildingRatio"
+            ]
+        );
+        assert_eq!(spec.features[5].levels, ["brick", "wood"]);
+        assert_eq!(spec.domain.living_area, Some(Range { low: 1_000.0, high: 1_029.0 }));
+        let mut reversed = sales;
+        reversed.reverse();
+        assert_eq!(FeatureSpec::discover(&reversed).hash(), spec.hash());
+    }
+
+    #[test]
+    fn missing_stays_missing_and_unseen_categories_are_missing() {
+        let sales: Vec<Sale> = (0..30).map(sale).collect();
+        let spec = FeatureSpec::discover(&sales);
+        let mut facts = sale(1).facts;
+        facts.attributes.insert("wall".into(), Attribute::Text("straw".into()));
+        let mut row = Vec::new();
+        spec.encode(&facts, EventDate(9_131), &MarketView::default(), &mut row);
+        assert_eq!(row.len(), spec.len());
+        assert_eq!(row[0], 1_001.0_f64.ln());
+        assert!(row[1].is_nan() && row[5].is_nan(), "{row:?}");
+        let at = |name: &str| row[spec.features.iter().position(|f| f.name == name).unwrap()];
+        assert_eq!((at("EventDay"), at("EventMonth")), (9_131.0, 1.0));
+        assert!(at("ComparablesLogPrice").is_nan());
+    }
+}
