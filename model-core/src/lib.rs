@@ -6,9 +6,16 @@
 pub mod alert;
 pub mod calibration;
 pub mod date;
+pub mod drift;
 pub mod drift_report;
+pub mod engine;
 pub mod estimate;
+pub mod evaluation;
 pub mod features;
+pub mod learn;
 pub mod listing;
 pub mod market;
+pub mod model;
+pub mod monitoring;
 pub mod registry;
+pub mod training;

@@ -179,7 +179,10 @@ impl Registry {
                     }
                     _ => version.status = VersionStatus::Promoted,
                 }
-                self.champions.push((event.event_date, name.clone()));
+                // Promoting the champion again changes nothing.
+                if self.champions.last().is_none_or(|(_, champion)| champion != name) {
+                    self.champions.push((event.event_date, name.clone()));
+                }
             }
             RegistryAction::Rejected => version.status = VersionStatus::Rejected,
             RegistryAction::Archived => version.status = VersionStatus::Archived,

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::learn::ColumnKind;
 use crate::listing::{Attribute, Facts, Sale};
 
 /// A category seen less often than this is not a level of its own.
@@ -214,6 +215,17 @@ impl FeatureSpec {
         Self { features, domain: domain(sales) }
     }
 
+    /// What each column of a feature matrix holds, shape `(len,)`.
+    pub fn column_kinds(&self) -> Vec<ColumnKind> {
+        self.features
+            .iter()
+            .map(|feature| match feature.levels.len() {
+                0 => ColumnKind::Numeric,
+                levels => ColumnKind::Categorical { levels: levels as u32 },
+            })
+            .collect()
+    }
+
     /// Length of a feature vector.
     pub fn len(&self) -> usize {
         self.features.len()
@@ -338,7 +350,7 @@ mod tests {
     fn sale(i: usize) -> Sale {
         let facts = Facts {
             living_area: Some(1_000.0 + i as f64),
-            lot_size: (i % 2 == 0).then_some(5_000.0 + i as f64),
+            lot_size: (i.is_multiple_of(2)).then_some(5_000.0 + i as f64),
             year_built: Some(1_950),
             latitude: Some(41.0 + i as f64 / 1_000.0),
             longitude: Some(-83.0 - i as f64 / 1_000.0),
@@ -346,7 +358,7 @@ mod tests {
                 ("rooms".to_owned(), Attribute::Number((i % 5) as f64)),
                 (
                     "wall".to_owned(),
-                    Attribute::Text(if i % 3 == 0 { "wood" } else { "brick" }.into()),
+                    Attribute::Text(if i.is_multiple_of(3) { "wood" } else { "brick" }.into()),
                 ),
                 ("constant".to_owned(), Attribute::Number(1.0)),
             ]),

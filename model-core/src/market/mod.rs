@@ -147,6 +147,11 @@ impl MarketIndex {
         &self.params
     }
 
+    /// Changes how the index is looked at; what has been evicted stays away.
+    pub fn set_params(&mut self, params: MarketParams) {
+        self.params = params;
+    }
+
     /// Sales in the index.
     pub fn len(&self) -> usize {
         self.by_key.len()
@@ -164,11 +169,13 @@ impl MarketIndex {
 
     /// Records a sale; one with the same key is replaced (a corrected sale). A sale older
     /// than what has been evicted is out of every query's sight and is left out.
-    pub fn insert(&mut self, sale: &Sale) {
+    ///
+    /// Returns the date of the sale that was replaced.
+    pub fn insert(&mut self, sale: &Sale) -> Option<EventDate> {
         if sale.closed_on < self.horizon {
-            return;
+            return None;
         }
-        self.remove(&sale.key);
+        let replaced = self.remove(&sale.key);
         let entry = IndexedSale::new(sale);
         let slot = self.free.pop().unwrap_or(self.sales.len() as u32);
         self.by_key.insert(entry.key.clone(), slot);
@@ -186,6 +193,7 @@ impl MarketIndex {
             Some(place) => *place = entry,
             None => self.sales.push(entry),
         }
+        replaced
     }
 
     /// Drops sales that no query as of `oldest_query` or later can look at.
@@ -203,12 +211,13 @@ impl MarketIndex {
         self.level.evict(horizon);
     }
 
-    fn remove(&mut self, key: &str) {
-        let Some(slot) = self.unlink(key) else { return };
+    fn remove(&mut self, key: &str) -> Option<EventDate> {
+        let slot = self.unlink(key)?;
         let sale = &self.sales[slot as usize];
         if let Some(value) = sale.log_price_per_area() {
             self.level.remove(sale.closed_on, value);
         }
+        Some(sale.closed_on)
     }
 
     /// Takes a sale out of everything but the level, which outlives it: the level of an old
@@ -408,8 +417,8 @@ mod tests {
             all.rotate_left(turn);
             let mut with = MarketIndex::new(MarketParams::default());
             let mut without = MarketIndex::new(MarketParams::default());
-            all.iter().for_each(|sale| with.insert(sale));
-            past.iter().for_each(|sale| without.insert(sale));
+            all.iter().for_each(|sale| { with.insert(sale); });
+            past.iter().for_each(|sale| { without.insert(sale); });
             prop_assert_eq!(
                 with.view(&subject(), EventDate(400)),
                 without.view(&subject(), EventDate(400))

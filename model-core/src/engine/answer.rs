@@ -1,0 +1,117 @@
+//! From prediction and correction to the answer that is published.
+
+use crate::calibration::Correction;
+use crate::estimate::{Comparable, Contribution, Price};
+use crate::market::MarketView;
+use crate::model::PricingModel;
+
+/// Comparables that an answer shows.
+const SHOWN_COMPARABLES: usize = 5;
+/// Features whose contributions an answer shows one by one; the rest is `Other`.
+const SHOWN_CONTRIBUTIONS: usize = 8;
+
+/// What an answer's numbers follow from: computed alike when a price is published and when it
+/// is computed again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recomputed {
+    /// The estimate, currency units.
+    pub estimate: f64,
+    /// Lower end of the interval.
+    pub lower: f64,
+    /// Upper end of the interval.
+    pub upper: f64,
+    /// Predicted scale of the log error.
+    pub scale: f64,
+}
+
+/// Estimate and interval of a feature vector under a model, a level and error quantiles.
+pub fn recompute(
+    model: &PricingModel,
+    features: &[f64],
+    market_level: f64,
+    error_low: f64,
+    error_high: f64,
+) -> Recomputed {
+    let log_estimate = model.predictor.predict(features) + market_level;
+    let scale = model.scale.predict(features);
+    let estimate = log_estimate.exp();
+    Recomputed {
+        estimate,
+        lower: (log_estimate + error_low * scale).exp().min(estimate),
+        upper: (log_estimate + error_high * scale).exp().max(estimate),
+        scale,
+    }
+}
+
+pub(super) fn price(
+    model: &PricingModel,
+    features: &[f64],
+    correction: &Correction,
+    view: &MarketView,
+    parts: &mut [f64],
+) -> Price {
+    let numbers =
+        recompute(model, features, correction.level, correction.error_low, correction.error_high);
+    let base = model.predictor.contributions(features, parts).exp();
+    Price {
+        estimate: numbers.estimate,
+        lower: numbers.lower,
+        upper: numbers.upper,
+        interval_level: model.calibration.interval_level,
+        fsd: correction.error_68 * numbers.scale,
+        base,
+        contributions: contributions(model, numbers.estimate, base, parts, correction.level),
+        comparables: comparables(view),
+        market_age_days: view.latest_age_days,
+        features: features.to_vec(),
+        market_level: correction.level,
+        scale: numbers.scale,
+        error_low: correction.error_low,
+        error_high: correction.error_high,
+        degraded: false,
+    }
+}
+
+/// Log contributions in currency: each part of `ln(estimate) - ln(base)` times their
+/// logarithmic mean (additive LMDI, Ang 2004), so that the parts add up to
+/// `estimate - base`. What rounding and the features not shown leave is `Other`.
+fn contributions(
+    model: &PricingModel,
+    estimate: f64,
+    base: f64,
+    parts: &[f64],
+    level: f64,
+) -> Vec<Contribution> {
+    let span = estimate.ln() - base.ln();
+    let mean = if span.abs() < 1e-9 { estimate } else { (estimate - base) / span };
+    let mut order: Vec<usize> = (0..parts.len()).filter(|i| parts[*i] != 0.0).collect();
+    order.sort_by(|a, b| parts[*b].abs().total_cmp(&parts[*a].abs()).then(a.cmp(b)));
+    order.truncate(SHOWN_CONTRIBUTIONS);
+    let mut shown: Vec<Contribution> = Vec::with_capacity(order.len() + 2);
+    for index in order {
+        shown.push(Contribution {
+            name: model.spec.features[index].name.clone(),
+            amount: mean * parts[index],
+        });
+    }
+    shown.push(Contribution { name: "MarketLevel".into(), amount: mean * level });
+    let told: f64 = shown.iter().map(|part| part.amount).sum();
+    shown.push(Contribution { name: "Other".into(), amount: estimate - base - told });
+    shown
+}
+
+fn comparables(view: &MarketView) -> Vec<Comparable> {
+    let shown = view.nearby.get(..SHOWN_COMPARABLES).unwrap_or(&view.nearby);
+    let total: f64 = shown.iter().map(|near| near.weight).sum();
+    shown
+        .iter()
+        .map(|near| Comparable {
+            listing_key: near.key.to_string(),
+            closed_on: near.closed_on,
+            price: near.price,
+            adjusted_price: near.adjusted_log_price.exp(),
+            distance_km: near.distance_km,
+            weight: near.weight / total,
+        })
+        .collect()
+}

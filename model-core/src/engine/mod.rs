@@ -1,0 +1,266 @@
+//! The pricing engine: the one path from a listing to its price, online and offline.
+//!
+//! It holds the market index, the champion and the champion's recent errors. Everything it
+//! answers depends on the listing, the champion and the sales before the listing's date: not
+//! on when sales arrived, nor on what came after.
+
+mod answer;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+pub use self::answer::{Recomputed, recompute};
+use crate::calibration::ErrorTracker;
+use crate::date::EventDate;
+use crate::estimate::{ModelRef, NoEstimateReason, PriceEstimate, PriceOutcome};
+use crate::features::Domain;
+use crate::listing::{Facts, Listing, Sale};
+use crate::market::{MarketIndex, MarketParams, MarketView};
+use crate::model::PricingModel;
+
+/// Sales are kept whole this long, so that a new champion's errors can be computed on those
+/// since its training: longer than champions usually reign.
+const RECENT_DAYS: i32 = 400;
+/// Queries may look this far behind the latest sale (late listings, homes long on the market).
+const LATE_DAYS: i32 = 120;
+/// Fewer comparables than this and a price would be a guess.
+const MIN_NEARBY: usize = 5;
+/// A home this many times larger or smaller than any learned from is out of domain.
+const AREA_MARGIN: f64 = 2.0;
+/// A home this many degrees outside the learned area is out of domain (about 10 km).
+const DEGREE_MARGIN: f64 = 0.1;
+
+/// Why a model cannot be installed. The champion before it goes on.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum InstallError {
+    /// The index no longer holds the sales that the model looks at.
+    #[error(
+        "the model looks back {model} days, the market index holds {index}: \
+         raise market.window_days and restart"
+    )]
+    Window {
+        /// Days that the model looks back.
+        model: i32,
+        /// Days that the index holds.
+        index: i32,
+    },
+}
+
+struct Champion {
+    model: Arc<PricingModel>,
+    reference: ModelRef,
+    spec_hash: String,
+    errors: ErrorTracker,
+    /// Sales before this day are in `errors`.
+    followed_until: EventDate,
+}
+
+/// The state from which listings are priced.
+pub struct PricingEngine {
+    index: MarketIndex,
+    window_days: i32,
+    recent: BTreeMap<(EventDate, String), Sale>,
+    champion: Option<Champion>,
+    row: Vec<f64>,
+    parts: Vec<f64>,
+    evicted_on: EventDate,
+    viewed_until: EventDate,
+    generation: u64,
+}
+
+impl PricingEngine {
+    /// An engine without sales or champion. `market.window_days` bounds what the index holds.
+    pub fn new(market: MarketParams) -> Self {
+        Self {
+            index: MarketIndex::new(market),
+            window_days: market.window_days,
+            recent: BTreeMap::new(),
+            champion: None,
+            row: Vec::new(),
+            parts: Vec::new(),
+            evicted_on: EventDate(i32::MIN),
+            viewed_until: EventDate(i32::MIN),
+            generation: 0,
+        }
+    }
+
+    /// Records a sale. One with a known key replaces it; one seen before changes nothing.
+    pub fn record_sale(&mut self, sale: Sale) {
+        if sale.closed_on < self.viewed_until {
+            self.generation += 1;
+        }
+        if let Some(replaced) = self.index.insert(&sale) {
+            self.recent.remove(&(replaced, sale.key.clone()));
+        }
+        self.recent.insert((sale.closed_on, sale.key.clone()), sale);
+        let Some(latest) = self.index.latest() else { return };
+        // Once a month of event time is often enough to keep memory bounded.
+        if latest.days_since(self.evicted_on) >= 30 {
+            self.evicted_on = latest;
+            self.index.evict(latest.plus_days(-LATE_DAYS));
+            let horizon = latest.plus_days(-RECENT_DAYS);
+            self.recent = self.recent.split_off(&(horizon, String::new()));
+        }
+    }
+
+    /// Makes a model champion, from the next listing on.
+    ///
+    /// # Errors
+    /// [`InstallError`]; the champion before it goes on.
+    pub fn install(
+        &mut self,
+        model: Arc<PricingModel>,
+        reference: ModelRef,
+    ) -> Result<(), InstallError> {
+        if model.market.window_days > self.window_days {
+            return Err(InstallError::Window {
+                model: model.market.window_days,
+                index: self.window_days,
+            });
+        }
+        self.index.set_params(model.market);
+        self.generation += 1;
+        self.parts = vec![0.0; model.spec.len()];
+        self.champion = Some(Champion {
+            errors: ErrorTracker::new(model.calibration, &model.calibration_seed),
+            followed_until: model.trained_through.plus_days(1),
+            spec_hash: model.spec.hash(),
+            reference,
+            model,
+        });
+        Ok(())
+    }
+
+    /// The champion.
+    pub fn champion(&self) -> Option<(&ModelRef, &Arc<PricingModel>)> {
+        self.champion.as_ref().map(|champion| (&champion.reference, &champion.model))
+    }
+
+    /// Sales in the market index.
+    pub fn indexed_sales(&self) -> usize {
+        self.index.len()
+    }
+
+    /// What the market says about a home as of a date. A view stays valid until a sale from
+    /// before its date is recorded late, or the champion changes: see [`Self::generation`].
+    pub fn view(&mut self, facts: &Facts, as_of: EventDate) -> MarketView {
+        self.viewed_until = self.viewed_until.max(as_of);
+        self.index.view(facts, as_of)
+    }
+
+    /// Changes whenever views made before may no longer hold.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Prices a listing as of its date.
+    pub fn price(&mut self, listing: &Listing) -> PriceEstimate {
+        let view = self.view(&listing.facts, listing.listed_on);
+        self.price_with(listing, &view)
+    }
+
+    /// Prices a listing with a view of its facts and date that is still valid.
+    pub fn price_with(&mut self, listing: &Listing, view: &MarketView) -> PriceEstimate {
+        self.follow_errors(listing.listed_on);
+        let answer = |outcome, champion: Option<&Champion>| PriceEstimate {
+            listing_key: listing.key.clone(),
+            event_date: listing.listed_on,
+            currency: listing.currency.clone(),
+            model: champion.map(|champion| champion.reference.clone()),
+            feature_spec_hash: champion.map(|c| c.spec_hash.clone()).unwrap_or_default(),
+            outcome,
+        };
+        let Some(champion) = &mut self.champion else {
+            let outcome = no_estimate(NoEstimateReason::NoChampion, "no model version is champion");
+            return answer(outcome, None);
+        };
+        let domain = &champion.model.spec.domain;
+        if let Err(outcome) = check_domain(domain, &listing.currency, &listing.facts) {
+            return answer(outcome, Some(champion));
+        }
+        if view.nearby.len() < MIN_NEARBY {
+            let detail = format!(
+                "{} sales within {} km and {} days, at least {MIN_NEARBY} are needed",
+                view.nearby.len(),
+                self.index.params().max_distance_km,
+                self.index.params().window_days,
+            );
+            return answer(no_estimate(NoEstimateReason::TooFewSales, &detail), Some(champion));
+        }
+        let model = &champion.model;
+        model.spec.encode(&listing.facts, listing.listed_on, view, &mut self.row);
+        let correction = champion.errors.as_of(listing.listed_on);
+        let price = answer::price(model, &self.row, &correction, view, &mut self.parts);
+        answer(PriceOutcome::Priced(Box::new(price)), Some(champion))
+    }
+
+    /// Computes the champion's errors on sales before `until`, in order of date.
+    fn follow_errors(&mut self, until: EventDate) {
+        let Some(champion) = &mut self.champion else { return };
+        if champion.followed_until >= until {
+            return;
+        }
+        let from = (champion.followed_until, String::new());
+        for ((closed_on, _), sale) in self.recent.range(from..(until, String::new())) {
+            let model = &champion.model;
+            if check_domain(&model.spec.domain, &sale.currency, &sale.facts).is_err() {
+                continue;
+            }
+            let view = self.index.view(&sale.facts, *closed_on);
+            if view.nearby.len() < MIN_NEARBY {
+                continue;
+            }
+            model.spec.encode(&sale.facts, *closed_on, &view, &mut self.row);
+            let error = sale.price.ln() - model.predictor.predict(&self.row);
+            champion.errors.record(*closed_on, error, model.scale.predict(&self.row));
+        }
+        champion.followed_until = until;
+    }
+}
+
+fn no_estimate(reason: NoEstimateReason, detail: &str) -> PriceOutcome {
+    PriceOutcome::NoEstimate { reason, detail: detail.to_owned() }
+}
+
+/// Whether the model has learned from homes like this one.
+fn check_domain(domain: &Domain, currency: &str, facts: &Facts) -> Result<(), PriceOutcome> {
+    if currency != domain.currency {
+        let detail = format!("Currency is {currency}, the model knows {}", domain.currency);
+        return Err(no_estimate(NoEstimateReason::UnitMismatch, &detail));
+    }
+    let checks = [
+        ("LivingArea", facts.living_area, domain.living_area, Margin::Times(AREA_MARGIN)),
+        ("Latitude", facts.latitude, domain.latitude, Margin::Plus(DEGREE_MARGIN)),
+        ("Longitude", facts.longitude, domain.longitude, Margin::Plus(DEGREE_MARGIN)),
+    ];
+    for (field, value, range, margin) in checks {
+        let Some(range) = range else { continue };
+        let Some(value) = value else {
+            let located = field != "LivingArea" && facts.postal_code.is_some();
+            if located {
+                continue;
+            }
+            let detail = format!("{field} is missing");
+            return Err(no_estimate(NoEstimateReason::MissingFacts, &detail));
+        };
+        let (low, high) = match margin {
+            Margin::Times(factor) => (range.low / factor, range.high * factor),
+            Margin::Plus(step) => (range.low - step, range.high + step),
+        };
+        if value < low || value > high {
+            let detail = format!(
+                "{field} is {value}, the model has learned from {} to {}",
+                range.low, range.high
+            );
+            return Err(no_estimate(NoEstimateReason::OutOfDomain, &detail));
+        }
+    }
+    Ok(())
+}
+
+enum Margin {
+    Times(f64),
+    Plus(f64),
+}

@@ -1,0 +1,173 @@
+//! Closing a window: its counts, its joins, its report.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::champions::Champions;
+use super::estimates::{EstimateBook, Event, Listed, Listings};
+use super::params::MonitorParams;
+use crate::drift::WindowCounts;
+use crate::drift_report::{DriftReport, FeatureDrift, Verdict, Window, WindowAccuracy};
+use crate::evaluation;
+use crate::evaluation::quantiles::median;
+
+/// A sale that had been priced.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PricedSale {
+    pub(super) estimate: f64,
+    pub(super) lower: f64,
+    pub(super) upper: f64,
+    pub(super) market_level: f64,
+    pub(super) price: f64,
+}
+
+impl PricedSale {
+    /// Log error of the model without its running level correction.
+    pub(super) fn level_error(&self) -> f64 {
+        self.price.ln() - (self.estimate.ln() - self.market_level)
+    }
+}
+
+/// A sale of an open window.
+#[derive(Clone, Debug)]
+pub(super) struct Closed {
+    pub(super) price: f64,
+    pub(super) currency: Arc<str>,
+}
+
+/// What has arrived for a window that is still open.
+#[derive(Debug, Default)]
+pub(super) struct OpenWindow {
+    pub(super) listings: Listings,
+    pub(super) sales: BTreeMap<Event, Closed>,
+}
+
+/// A closed window before its rules are applied.
+pub(super) struct Outcome {
+    /// Complete but for the verdict and the rules that fired.
+    pub(super) report: DriftReport,
+    pub(super) sales: Vec<PricedSale>,
+    /// Listings that the share without an estimate is taken over.
+    pub(super) n_answerable: u64,
+    /// Those of them without an estimate.
+    pub(super) n_unanswered: u64,
+}
+
+impl OpenWindow {
+    /// Closes the window; its estimates move to the book.
+    pub(super) fn close(
+        self,
+        window: Window,
+        champions: &Champions,
+        book: &mut EstimateBook,
+        params: &MonitorParams,
+    ) -> Outcome {
+        let version = subject_version(&self.listings, champions, window);
+        let (features, estimate) = drift(&self.listings, &version, champions, params);
+        let listed = self.listings.listed.values();
+        let n_listed = self.listings.listed.len() as u64;
+        let n_estimates = listed.clone().filter(|listed| listed.answer.is_some()).count() as u64;
+        // Before there is a first champion, to have none is not a fault.
+        let waiting = champions.before(window.end).is_none();
+        let excused = listed.filter(|listed| waiting && listed.no_champion).count() as u64;
+        for (event, Listed { answer, .. }) in self.listings.listed {
+            if let Some(answer) = answer {
+                book.add(event, answer);
+            }
+        }
+        let n_sales = self.sales.len() as u64;
+        let sales = join(&self.sales, book, params.join_days);
+        let expected = champions.get(&version).and_then(|champion| champion.expected_mdape);
+        let n_no_estimate = n_listed - n_estimates;
+        Outcome {
+            report: DriftReport {
+                window,
+                model_version: version,
+                n_estimates,
+                n_no_estimate,
+                n_sales,
+                features,
+                estimate,
+                accuracy: accuracy(&sales, expected),
+                verdict: Verdict::Ok,
+                fired: Vec::new(),
+            },
+            sales,
+            n_answerable: n_listed - excused,
+            n_unanswered: n_no_estimate - excused,
+        }
+    }
+}
+
+/// The version that the window is about: of those with a reference the one that made most
+/// of its estimates, the later champion if there are two; without a reference the one that
+/// made most; without estimates the champion in force at the window's end.
+fn subject_version(listings: &Listings, champions: &Champions, window: Window) -> String {
+    let mut made: BTreeMap<&str, u64> = BTreeMap::new();
+    for listed in listings.listed.values().filter(|listed| listed.answer.is_some()) {
+        if let Some(version) = &listed.version {
+            *made.entry(version).or_default() += 1;
+        }
+    }
+    let best = made.into_iter().max_by_key(|(version, n)| {
+        let from = champions.get(version).map(|champion| champion.from);
+        (from.is_some(), *n, from, version.len(), *version)
+    });
+    best.map(|(version, _)| version).or_else(|| champions.before(window.end)).unwrap_or("").into()
+}
+
+/// Drift of the features and of the estimate.
+///
+/// A version stands for one layout of the feature vector. Vectors of other versions with
+/// that layout are counted with it, since what homes come to market does not depend on the
+/// model; vectors of another layout are not, and the model's output only of the version
+/// itself.
+fn drift(
+    listings: &Listings,
+    version: &str,
+    champions: &Champions,
+    params: &MonitorParams,
+) -> (Vec<FeatureDrift>, Option<FeatureDrift>) {
+    let own = listings.rows().filter(|row| &*row.version == version);
+    let layout = own.map(|row| row.layout.clone()).max();
+    let (Some(champion), Some(layout)) = (champions.get(version), layout) else {
+        return (Vec::new(), None);
+    };
+    let mut counts = WindowCounts::new(&champion.profile);
+    for row in listings.rows().filter(|row| row.layout == layout) {
+        counts.add(&row.features);
+        if &*row.version == version {
+            counts.add_estimate(row.log_model);
+        }
+    }
+    (counts.drift(&params.psi), counts.estimate_drift(&params.psi))
+}
+
+fn join(sales: &BTreeMap<Event, Closed>, book: &EstimateBook, days: u32) -> Vec<PricedSale> {
+    let priced = sales.iter().filter_map(|((key, closed_on), sale)| {
+        let answer = book.latest(key, *closed_on, days)?;
+        (answer.currency == sale.currency).then_some(PricedSale {
+            estimate: answer.estimate,
+            lower: answer.lower,
+            upper: answer.upper,
+            market_level: answer.market_level,
+            price: sale.price,
+        })
+    });
+    priced.collect()
+}
+
+fn accuracy(sales: &[PricedSale], expected_mdape: Option<f64>) -> Option<WindowAccuracy> {
+    let column = |of: fn(&PricedSale) -> f64| sales.iter().map(of).collect::<Vec<f64>>();
+    let (estimates, prices) = (column(|sale| sale.estimate), column(|sale| sale.price));
+    let covered = sales.iter().filter(|sale| sale.lower <= sale.price && sale.price <= sale.upper);
+    Some(WindowAccuracy {
+        n: sales.len() as u64,
+        mdape: evaluation::mdape(&estimates, &prices).ok()?,
+        ppe10: evaluation::ppe(&estimates, &prices, 0.10).ok()?,
+        median_ratio: evaluation::median_ratio(&estimates, &prices).ok()?,
+        coverage90: covered.count() as f64 / sales.len() as f64,
+        level_error: median(&column(PricedSale::level_error))?,
+        expected_mdape,
+    })
+}
