@@ -1,0 +1,197 @@
+//! Names of the topics and the settings they are created with.
+
+use thiserror::Error;
+
+/// Longest topic name that Kafka accepts, in bytes.
+const MAX_TOPIC_BYTES: usize = 249;
+/// The name with the longest suffix.
+const LONGEST_SUFFIX: &str = DEAD_LETTERS;
+
+const LISTINGS: &str = "listings.v1";
+const SALES: &str = "sales.v1";
+const PRICES: &str = "prices.v1";
+const PRICES_SHADOW: &str = "prices.shadow.v1";
+const DRIFT: &str = "drift.v1";
+const ALERTS: &str = "alerts.v1";
+const MODELS: &str = "models.v1";
+const DEAD_LETTERS: &str = "listings.v1.dlq";
+
+const DELETE: &str = "delete";
+const COMPACT_DELETE: &str = "compact,delete";
+/// Keep for good.
+const FOREVER: Option<i64> = Some(-1);
+/// As the broker is configured.
+const BROKER_DEFAULT: Option<i64> = None;
+
+/// Names of the topics under one prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicNames {
+    prefix: String,
+}
+
+/// A prefix that no topic name can begin with.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum InvalidPrefix {
+    /// A character is not allowed.
+    #[error(
+        "topic prefix '{prefix}' has the character {found:?}, expected letters, digits, '.', '_' \
+         or '-'"
+    )]
+    Character {
+        /// The prefix.
+        prefix: String,
+        /// Its first character that is not allowed.
+        found: char,
+    },
+    /// The topic names would be too long.
+    #[error("topic prefix of {bytes} bytes is longer than {limit} bytes")]
+    TooLong {
+        /// Length of the prefix.
+        bytes: usize,
+        /// Longest accepted.
+        limit: usize,
+    },
+}
+
+/// What a topic is created with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicSettings {
+    /// Name of the topic.
+    pub name: String,
+    /// Partitions; `None` leaves it to whoever creates the topics.
+    pub partitions: Option<i32>,
+    /// Value of `cleanup.policy`.
+    pub cleanup_policy: &'static str,
+    /// Value of `retention.ms`, -1 keeps for good; `None` leaves it to the broker. Kafka
+    /// counts from the records' timestamps: a replay that carries its events' dates as
+    /// timestamps is older than any limited retention.
+    pub retention_ms: Option<i64>,
+}
+
+impl TopicNames {
+    /// Names under a prefix such as `homes.`; the separator is part of it.
+    ///
+    /// # Errors
+    /// [`InvalidPrefix`] when Kafka would refuse the names.
+    pub fn new(prefix: &str) -> Result<Self, InvalidPrefix> {
+        let limit = MAX_TOPIC_BYTES - LONGEST_SUFFIX.len();
+        if prefix.len() > limit {
+            return Err(InvalidPrefix::TooLong { bytes: prefix.len(), limit });
+        }
+        let allowed = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if let Some(found) = prefix.chars().find(|c| !allowed(c)) {
+            return Err(InvalidPrefix::Character { prefix: prefix.to_owned(), found });
+        }
+        Ok(Self { prefix: prefix.to_owned() })
+    }
+
+    /// The prefix.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Homes offered for sale.
+    pub fn listings(&self) -> String {
+        self.name(LISTINGS)
+    }
+
+    /// Closed sales.
+    pub fn sales(&self) -> String {
+        self.name(SALES)
+    }
+
+    /// The champion's price estimates.
+    pub fn prices(&self) -> String {
+        self.name(PRICES)
+    }
+
+    /// A challenger's price estimates.
+    pub fn prices_shadow(&self) -> String {
+        self.name(PRICES_SHADOW)
+    }
+
+    /// Drift reports.
+    pub fn drift(&self) -> String {
+        self.name(DRIFT)
+    }
+
+    /// Alerts, as CloudEvents.
+    pub fn alerts(&self) -> String {
+        self.name(ALERTS)
+    }
+
+    /// The model registry's log.
+    pub fn models(&self) -> String {
+        self.name(MODELS)
+    }
+
+    /// Listings that could not be priced for a fault of theirs.
+    pub fn dead_letters(&self) -> String {
+        self.name(DEAD_LETTERS)
+    }
+
+    /// Every topic with its settings.
+    pub fn settings(&self) -> [TopicSettings; 8] {
+        let topic = |suffix, cleanup_policy, retention_ms| TopicSettings {
+            name: self.name(suffix),
+            // The registry's log is one sequence; the others scale with their consumers.
+            partitions: (suffix == MODELS).then_some(1),
+            cleanup_policy,
+            retention_ms,
+        };
+        [
+            topic(LISTINGS, DELETE, BROKER_DEFAULT),
+            topic(SALES, DELETE, FOREVER),
+            topic(PRICES, COMPACT_DELETE, BROKER_DEFAULT),
+            topic(PRICES_SHADOW, DELETE, BROKER_DEFAULT),
+            topic(DRIFT, DELETE, BROKER_DEFAULT),
+            topic(ALERTS, DELETE, BROKER_DEFAULT),
+            topic(MODELS, DELETE, FOREVER),
+            topic(DEAD_LETTERS, DELETE, BROKER_DEFAULT),
+        ]
+    }
+
+    fn name(&self, suffix: &str) -> String {
+        format!("{}{suffix}", self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_carry_the_prefix_and_settings_cover_each_of_them() {
+        let topics = TopicNames::new("homes.").unwrap();
+        let names = [
+            topics.listings(),
+            topics.sales(),
+            topics.prices(),
+            topics.prices_shadow(),
+            topics.drift(),
+            topics.alerts(),
+            topics.models(),
+            topics.dead_letters(),
+        ];
+        assert_eq!(names[3], "homes.prices.shadow.v1");
+        assert_eq!(names[7], "homes.listings.v1.dlq");
+        let settings = topics.settings();
+        assert_eq!(settings.clone().map(|topic| topic.name), names);
+        for topic in settings {
+            assert_eq!(topic.partitions, (topic.name == "homes.models.v1").then_some(1));
+        }
+        assert_eq!(TopicNames::new("").unwrap().models(), "models.v1");
+    }
+
+    #[test]
+    fn a_prefix_that_kafka_would_refuse_is_refused_here() {
+        let error = TopicNames::new("homes/").unwrap_err();
+        assert_eq!(error, InvalidPrefix::Character { prefix: "homes/".into(), found: '/' });
+        assert!(TopicNames::new("hömes.").is_err());
+        assert!(TopicNames::new(&"h".repeat(234)).is_ok());
+        assert_eq!(
+            TopicNames::new(&"h".repeat(235)),
+            Err(InvalidPrefix::TooLong { bytes: 235, limit: 234 })
+        );
+    }
+}

@@ -1,0 +1,251 @@
+//! `PriceEstimate`: flat, so that readers without this crate find `estimate` at the top.
+
+use std::borrow::Cow;
+
+use model_core::date::EventDate;
+use model_core::estimate::{
+    Comparable, Contribution, ModelRef, NoEstimateReason, Price, PriceEstimate, PriceOutcome,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Wire, invalid};
+use crate::codec::PublishedEstimate;
+use crate::error::DecodeError;
+use crate::kind::RecordKind;
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StatusWire {
+    Estimate,
+    NoEstimate,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Contribution")]
+struct ContributionWire<'a> {
+    name: Cow<'a, str>,
+    amount: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Comparable")]
+struct ComparableWire<'a> {
+    #[serde(rename = "ListingKey")]
+    listing_key: Cow<'a, str>,
+    #[serde(rename = "CloseDate")]
+    close_date: i32,
+    #[serde(rename = "ClosePrice")]
+    close_price: f64,
+    adjusted_price: f64,
+    distance_km: f64,
+    weight: f64,
+}
+
+/// A price estimate on the wire.
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "PriceEstimate")]
+pub(crate) struct PriceEstimateWire<'a> {
+    estimate_id: Cow<'a, str>,
+    #[serde(rename = "ListingKey")]
+    listing_key: Cow<'a, str>,
+    event_date: i32,
+    status: StatusWire,
+    no_estimate_reason: Option<Cow<'a, str>>,
+    no_estimate_detail: Option<Cow<'a, str>>,
+    #[serde(rename = "Currency")]
+    currency: Cow<'a, str>,
+    model_version: Option<Cow<'a, str>>,
+    model_digest: Option<Cow<'a, str>>,
+    feature_spec_hash: Cow<'a, str>,
+    estimate: Option<f64>,
+    lower: Option<f64>,
+    upper: Option<f64>,
+    interval_level: Option<f64>,
+    fsd: Option<f64>,
+    base: Option<f64>,
+    contributions: Vec<ContributionWire<'a>>,
+    comparables: Vec<ComparableWire<'a>>,
+    market_age_days: Option<i32>,
+    features: Cow<'a, [f64]>,
+    market_level: Option<f64>,
+    scale: Option<f64>,
+    error_low: Option<f64>,
+    error_high: Option<f64>,
+    degraded: bool,
+}
+
+impl Wire for PriceEstimateWire<'static> {
+    const KIND: RecordKind = RecordKind::PriceEstimate;
+}
+
+impl<'a> PriceEstimateWire<'a> {
+    pub(crate) fn new(answer: &'a PriceEstimate, estimate_id: &'a str) -> Self {
+        let wire = Self::without_outcome(answer, estimate_id);
+        match &answer.outcome {
+            PriceOutcome::NoEstimate { reason, detail } => Self {
+                no_estimate_reason: Some(Cow::Borrowed(reason.code())),
+                no_estimate_detail: Some(Cow::Borrowed(detail)),
+                ..wire
+            },
+            PriceOutcome::Priced(price) => Self {
+                status: StatusWire::Estimate,
+                estimate: Some(price.estimate),
+                lower: Some(price.lower),
+                upper: Some(price.upper),
+                interval_level: Some(price.interval_level),
+                fsd: Some(price.fsd),
+                base: Some(price.base),
+                contributions: price.contributions.iter().map(ContributionWire::from).collect(),
+                comparables: price.comparables.iter().map(ComparableWire::from).collect(),
+                market_age_days: price.market_age_days,
+                features: Cow::Borrowed(&price.features),
+                market_level: Some(price.market_level),
+                scale: Some(price.scale),
+                error_low: Some(price.error_low),
+                error_high: Some(price.error_high),
+                degraded: price.degraded,
+                ..wire
+            },
+        }
+    }
+
+    fn without_outcome(answer: &'a PriceEstimate, estimate_id: &'a str) -> Self {
+        let model = answer.model.as_ref();
+        Self {
+            estimate_id: Cow::Borrowed(estimate_id),
+            listing_key: Cow::Borrowed(&answer.listing_key),
+            event_date: answer.event_date.0,
+            status: StatusWire::NoEstimate,
+            no_estimate_reason: None,
+            no_estimate_detail: None,
+            currency: Cow::Borrowed(&answer.currency),
+            model_version: model.map(|model| Cow::Borrowed(model.version.as_str())),
+            model_digest: model.map(|model| Cow::Borrowed(model.digest.as_str())),
+            feature_spec_hash: Cow::Borrowed(&answer.feature_spec_hash),
+            estimate: None,
+            lower: None,
+            upper: None,
+            interval_level: None,
+            fsd: None,
+            base: None,
+            contributions: Vec::new(),
+            comparables: Vec::new(),
+            market_age_days: None,
+            features: Cow::Borrowed(&[]),
+            market_level: None,
+            scale: None,
+            error_low: None,
+            error_high: None,
+            degraded: false,
+        }
+    }
+
+    fn into_price(self) -> Result<Price, DecodeError> {
+        Ok(Price {
+            estimate: present("estimate", self.estimate)?,
+            lower: present("lower", self.lower)?,
+            upper: present("upper", self.upper)?,
+            interval_level: present("interval_level", self.interval_level)?,
+            fsd: present("fsd", self.fsd)?,
+            base: present("base", self.base)?,
+            contributions: self.contributions.into_iter().map(Contribution::from).collect(),
+            comparables: self.comparables.into_iter().map(Comparable::from).collect(),
+            market_age_days: self.market_age_days,
+            features: self.features.into_owned(),
+            market_level: present("market_level", self.market_level)?,
+            scale: present("scale", self.scale)?,
+            error_low: present("error_low", self.error_low)?,
+            error_high: present("error_high", self.error_high)?,
+            degraded: self.degraded,
+        })
+    }
+
+    fn no_estimate(&mut self) -> Result<PriceOutcome, DecodeError> {
+        let code = present("no_estimate_reason", self.no_estimate_reason.take())?;
+        let reason = NoEstimateReason::from_code(&code)
+            .ok_or_else(|| invalid("no_estimate_reason", &code, "a known reason code"))?;
+        let detail = self.no_estimate_detail.take().unwrap_or_default().into_owned();
+        Ok(PriceOutcome::NoEstimate { reason, detail })
+    }
+}
+
+impl TryFrom<PriceEstimateWire<'_>> for PublishedEstimate {
+    type Error = DecodeError;
+
+    fn try_from(mut wire: PriceEstimateWire<'_>) -> Result<Self, DecodeError> {
+        let model = match (wire.model_version.take(), wire.model_digest.take()) {
+            (Some(version), Some(digest)) => {
+                Some(ModelRef { version: version.into_owned(), digest: digest.into_owned() })
+            }
+            (None, None) => None,
+            (Some(_), None) => return Err(missing("model_digest")),
+            (None, Some(_)) => return Err(missing("model_version")),
+        };
+        let estimate_id = std::mem::take(&mut wire.estimate_id).into_owned();
+        let listing_key = std::mem::take(&mut wire.listing_key).into_owned();
+        let currency = std::mem::take(&mut wire.currency).into_owned();
+        let feature_spec_hash = std::mem::take(&mut wire.feature_spec_hash).into_owned();
+        let event_date = EventDate(wire.event_date);
+        let outcome = match wire.status {
+            StatusWire::Estimate => PriceOutcome::Priced(Box::new(wire.into_price()?)),
+            StatusWire::NoEstimate => wire.no_estimate()?,
+        };
+        Ok(Self {
+            estimate_id,
+            estimate: PriceEstimate {
+                listing_key,
+                event_date,
+                currency,
+                model,
+                feature_spec_hash,
+                outcome,
+            },
+        })
+    }
+}
+
+fn present<T>(field: &str, value: Option<T>) -> Result<T, DecodeError> {
+    value.ok_or_else(|| missing(field))
+}
+
+fn missing(field: &str) -> DecodeError {
+    DecodeError::MissingField { field: field.to_owned() }
+}
+
+impl<'a> From<&'a Contribution> for ContributionWire<'a> {
+    fn from(contribution: &'a Contribution) -> Self {
+        Self { name: Cow::Borrowed(&contribution.name), amount: contribution.amount }
+    }
+}
+
+impl From<ContributionWire<'_>> for Contribution {
+    fn from(wire: ContributionWire<'_>) -> Self {
+        Self { name: wire.name.into_owned(), amount: wire.amount }
+    }
+}
+
+impl<'a> From<&'a Comparable> for ComparableWire<'a> {
+    fn from(comparable: &'a Comparable) -> Self {
+        Self {
+            listing_key: Cow::Borrowed(&comparable.listing_key),
+            close_date: comparable.closed_on.0,
+            close_price: comparable.price,
+            adjusted_price: comparable.adjusted_price,
+            distance_km: comparable.distance_km,
+            weight: comparable.weight,
+        }
+    }
+}
+
+impl From<ComparableWire<'_>> for Comparable {
+    fn from(wire: ComparableWire<'_>) -> Self {
+        Self {
+            listing_key: wire.listing_key.into_owned(),
+            closed_on: EventDate(wire.close_date),
+            price: wire.close_price,
+            adjusted_price: wire.adjusted_price,
+            distance_km: wire.distance_km,
+            weight: wire.weight,
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The codec from outside.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod examples;
+mod golden;
+mod hostile;
+mod json;
+mod round_trip;
+mod writers;
