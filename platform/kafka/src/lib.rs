@@ -1,1 +1,69 @@
-//! platform-kafka
+//! Kafka for homestream's services: the only crate that names the Kafka client.
+//! It moves bytes; it knows neither schemas nor models.
+//!
+//! # Delivery guarantee
+//!
+//! **At least once.** Offsets move only when the caller says so, auto-commit and
+//! auto-store are off and cannot be switched on, and [`Publisher::publish`]
+//! returns only after the broker has acknowledged every record of the batch
+//! (`acks=all`, idempotent producer). A service that publishes its outputs, dead
+//! letters included, *then* calls [`GroupConsumer::commit`] loses nothing when it
+//! is killed at any instant; what was read and not yet committed is read again.
+//! A reader that must not repeat its effects derives the identity of an output
+//! from the coordinates of its input (topic, partition, offset).
+//!
+//! Order is kept per partition, for keys as well as for the records of one
+//! `publish` call.
+//!
+//! # The parts
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`Broker`], [`EmbeddedBroker`], [`BrokerConfig`] | where the broker is: a remote cluster, or librdkafka's mock cluster inside the process |
+//! | [`create_topics`], [`check_connection`], [`end_offsets`] | what is asked of a broker outside the record path |
+//! | [`Publisher`] | sends batches and awaits every acknowledgement |
+//! | [`GroupConsumer`] | a member of a consumer group: one thread, one closed enum of events |
+//! | [`Follower`] | reads whole topics from the beginning, without a group |
+//! | [`OffsetTracker`] | pure: which next offset may be committed |
+//! | [`Progress`] | pure: when is everything that was published also processed |
+//! | [`dead_letter`] | pure: a record and a fault to a dead letter, and back |
+//!
+//! # The embedded broker
+//!
+//! It speaks the real protocol over TCP, groups and rebalances included, yet
+//! differs from Kafka: records live in memory, at most 5 MiB or 100,000 a
+//! partition (a [`Publisher`] therefore waits for the registered readers before
+//! it would overrun them, see [`Progress::reads`]); topic settings have no
+//! effect; a topic that is written to without being created is created with four
+//! partitions; transactions report success and mean nothing.
+
+mod batch;
+mod config;
+mod context;
+pub mod dead_letter;
+mod embedded;
+mod error;
+mod follower;
+mod group;
+mod metrics;
+mod offsets;
+mod progress;
+mod publisher;
+mod record;
+mod thread;
+mod topics;
+
+pub use config::BrokerConfig;
+pub use embedded::{Broker, EmbeddedBroker};
+pub use error::{KafkaError, PublishError};
+pub use follower::{Follower, FollowerEvent};
+pub use group::{ConsumerEvent, GroupConfig, GroupConsumer, RevokeAck};
+pub use metrics::register_metrics;
+pub use offsets::{OffsetTracker, TrackerError};
+pub use progress::{Progress, ProgressError};
+pub use publisher::{MAX_RECORD_BYTES, Publisher};
+pub use record::{Delivered, Header, NextOffset, Outgoing, Record, TopicPartition};
+pub use topics::{
+    OffsetRange, TopicOutcome, TopicSpec, TopicStatus, check_connection, committed_offsets,
+    create_topics, end_offsets, topic_record_counts,
+};

@@ -1,0 +1,84 @@
+//! The metrics of this crate, all declared here.
+
+use std::sync::LazyLock;
+
+use prometheus::{IntCounterVec, Opts, Registry};
+
+/// Counters by topic or group: both are bounded by the configuration.
+pub(crate) struct Metrics {
+    pub(crate) published: Option<IntCounterVec>,
+    pub(crate) unpublished: Option<IntCounterVec>,
+    pub(crate) read: Option<IntCounterVec>,
+    pub(crate) read_bytes: Option<IntCounterVec>,
+    pub(crate) revocations: Option<IntCounterVec>,
+}
+
+pub(crate) static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
+    published: counter(
+        "homestream_kafka_records_published_total",
+        "Records acknowledged by the broker.",
+        &["topic"],
+    ),
+    unpublished: counter(
+        "homestream_kafka_records_unpublished_total",
+        "Records the broker did not acknowledge.",
+        &["topic", "code"],
+    ),
+    read: counter("homestream_kafka_records_read_total", "Records read.", &["topic", "reader"]),
+    read_bytes: counter(
+        "homestream_kafka_read_bytes_total",
+        "Bytes of keys, payloads and headers read.",
+        &["topic", "reader"],
+    ),
+    revocations: counter(
+        "homestream_kafka_revocations_total",
+        "Revocations, by whether the service had drained its records in time.",
+        &["group", "outcome"],
+    ),
+});
+
+fn counter(name: &str, help: &str, labels: &[&str]) -> Option<IntCounterVec> {
+    IntCounterVec::new(Opts::new(name, help), labels).ok()
+}
+
+/// Adds to one counter of a family.
+pub(crate) fn add(family: &Option<IntCounterVec>, labels: &[&str], amount: u64) {
+    if let Some(counter) =
+        family.as_ref().and_then(|family| family.get_metric_with_label_values(labels).ok())
+    {
+        counter.inc_by(amount);
+    }
+}
+
+/// Makes this crate's counters part of a registry.
+pub fn register_metrics(registry: &Registry) -> Result<(), prometheus::Error> {
+    let metrics = &*METRICS;
+    let families = [
+        &metrics.published,
+        &metrics.unpublished,
+        &metrics.read,
+        &metrics.read_bytes,
+        &metrics.revocations,
+    ];
+    for family in families.into_iter().flatten() {
+        registry.register(Box::new(family.clone()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_valid_and_registered() {
+        let registry = Registry::new();
+        register_metrics(&registry).unwrap();
+        add(&METRICS.read, &["t", "reader"], 2);
+        add(&METRICS.read_bytes, &["t", "reader"], 2);
+        add(&METRICS.published, &["t"], 1);
+        add(&METRICS.unpublished, &["t", "timed_out"], 1);
+        add(&METRICS.revocations, &["g", "drained"], 1);
+        assert_eq!(registry.gather().len(), 5);
+    }
+}
