@@ -1,1 +1,9 @@
-//! platform-telemetry
+//! Logs, metrics and health, the same for every service.
+
+mod health;
+mod server;
+mod tracing_setup;
+
+pub use health::ServiceHealth;
+pub use server::{TelemetryError, serve_metrics};
+pub use tracing_setup::{LogFormat, init_tracing};
