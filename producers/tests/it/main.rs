@@ -1,0 +1,8 @@
+//! Files in, records out: formats, mappings and the data that ships.
+
+#[cfg(test)]
+mod formats;
+#[cfg(test)]
+mod mappings;
+#[cfg(test)]
+mod shipped;
