@@ -1,0 +1,296 @@
+//! The monitor's loop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model_core::date::EventDate;
+use model_core::drift_report::DriftReport;
+use model_core::monitoring::{ClosedWindow, InvalidSetting, Monitor, MonitorParams};
+use platform_kafka::{
+    BrokerConfig, Follower, FollowerEvent, Header, KafkaError, NextOffset, Outgoing, Progress,
+    PublishError, Publisher, Record,
+};
+use platform_model_store::ModelStore;
+use platform_telemetry::ServiceHealth;
+use schemas::{ALERT_CONTENT_TYPE, AlertError, Codec, EncodeError, TopicNames, encode_alert};
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::MonitorMetrics;
+use crate::reference::ReferenceFollower;
+
+/// Name under which the monitor reports progress and health.
+pub const SERVICE: &str = "monitor";
+/// Closing is only reading: this is ample.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(4);
+
+/// How the monitor works.
+#[derive(Clone, Debug)]
+pub struct MonitorConfig {
+    /// Topic names.
+    pub topics: TopicNames,
+    /// Name of the model in the registry.
+    pub model: String,
+    /// Windows, thresholds, rules.
+    pub params: MonitorParams,
+    /// Days of event time that events may come late, where no replay clock says.
+    pub lateness_days: i32,
+}
+
+/// What a service shares with the process it runs in.
+#[derive(Clone)]
+pub struct MonitorContext {
+    /// The broker.
+    pub broker: BrokerConfig,
+    /// Where artifacts are.
+    pub store: ModelStore,
+    /// Positions of every service in the process.
+    pub progress: Progress,
+    /// Readiness.
+    pub health: ServiceHealth,
+    /// Metrics.
+    pub metrics: MonitorMetrics,
+    /// A replay's clock: event time has reached this day and everything before it is
+    /// published. `None`: event time follows from the records.
+    pub clock: Option<watch::Receiver<EventDate>>,
+    /// Ends the service.
+    pub shutdown: CancellationToken,
+}
+
+/// Why the monitor stopped.
+#[derive(Debug, Error)]
+pub enum MonitorError {
+    /// The broker.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    /// An output could not be published.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// A report could not be encoded.
+    #[error("cannot encode a report: {0}")]
+    Encode(#[from] EncodeError),
+    /// An alert could not be encoded.
+    #[error("cannot encode an alert: {0}")]
+    Alert(#[from] AlertError),
+    /// A parameter is out of range.
+    #[error("monitor.rules.{0}")]
+    Parameter(#[from] InvalidSetting),
+}
+
+/// Registers what the monitor reads, so that [`Progress::settled`] waits for it.
+pub fn register(progress: &Progress, topics: &TopicNames, partitions: i32) {
+    progress.reads(SERVICE, &topics.prices(), partitions);
+    progress.reads(SERVICE, &topics.sales(), partitions);
+    progress.reads(SERVICE, &topics.models(), 1);
+    progress.reads(SERVICE, &topics.drift(), partitions);
+}
+
+/// Runs until shutdown or failure.
+///
+/// # Errors
+/// [`MonitorError`] when a parameter is out of range or the broker is lost for good.
+pub async fn run(config: MonitorConfig, context: MonitorContext) -> Result<(), MonitorError> {
+    let topics = [
+        config.topics.prices(),
+        config.topics.sales(),
+        config.topics.models(),
+        config.topics.drift(),
+    ];
+    let mut service = Service::new(config, context)?;
+    let topics = topics.each_ref().map(String::as_str);
+    let mut follower = Follower::start(&service.context.broker, SERVICE, &topics)?;
+    let result = service.run(&mut follower).await;
+    follower.close(CLOSE_DEADLINE).await?;
+    result
+}
+
+struct Service {
+    monitor: Monitor,
+    reference: ReferenceFollower,
+    codec: Codec,
+    publisher: Publisher,
+    /// Windows that end by then are on the drift topic already.
+    reported_until: EventDate,
+    latest_event: Option<EventDate>,
+    caught_up: bool,
+    drift_topic: Arc<str>,
+    alerts_topic: Arc<str>,
+    config: MonitorConfig,
+    context: MonitorContext,
+}
+
+impl Service {
+    fn new(config: MonitorConfig, context: MonitorContext) -> Result<Self, MonitorError> {
+        let codec = Codec::new().map_err(|error| KafkaError::Setting {
+            setting: "schemas".into(),
+            reason: error.to_string(),
+        })?;
+        Ok(Self {
+            monitor: Monitor::new(config.params.clone())?,
+            reference: ReferenceFollower::new(config.model.clone(), context.store.clone()),
+            codec,
+            publisher: Publisher::new(&context.broker, context.progress.clone())?,
+            reported_until: EventDate(i32::MIN),
+            latest_event: None,
+            caught_up: false,
+            drift_topic: config.topics.drift().into(),
+            alerts_topic: config.topics.alerts().into(),
+            config,
+            context,
+        })
+    }
+
+    async fn run(&mut self, follower: &mut Follower) -> Result<(), MonitorError> {
+        let mut clock = self.context.clock.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = self.context.shutdown.cancelled() => return Ok(()),
+                event = follower.next() => match event {
+                    None => return Ok(()),
+                    Some(FollowerEvent::Failed(error)) => return Err(error.into()),
+                    Some(FollowerEvent::CaughtUp) => {
+                        self.caught_up = true;
+                        self.context.health.set_ready("monitor");
+                        self.advance_by_records().await?;
+                    }
+                    Some(FollowerEvent::Records(records)) => {
+                        records.iter().for_each(|record| self.observe(record));
+                        if self.caught_up {
+                            self.advance_by_records().await?;
+                        }
+                        for next in NextOffset::of_batch(&records) {
+                            let progress = &self.context.progress;
+                            progress.processed(SERVICE, &next.topic, next.partition, next.offset);
+                        }
+                    }
+                },
+                now = tick(&mut clock) => {
+                    self.advance(now).await?;
+                    self.context.progress.acknowledge_watermark(SERVICE, i64::from(now.0));
+                }
+            }
+        }
+    }
+
+    /// Takes in one record of any topic.
+    fn observe(&mut self, record: &Record) {
+        let bytes = record.payload.as_deref().unwrap_or_default();
+        let topics = &self.config.topics;
+        let (kind, error) = if *record.topic == *topics.prices() {
+            match self.codec.decode_price(bytes) {
+                Ok(published) => {
+                    self.saw(published.estimate.event_date);
+                    return self.monitor.observe_estimate(&published.estimate);
+                }
+                Err(error) => ("price", error),
+            }
+        } else if *record.topic == *topics.sales() {
+            match self.codec.decode_sale(bytes) {
+                Ok(sale) => {
+                    let on =
+                        record.timestamp_ms.map_or(sale.closed_on, EventDate::from_timestamp_ms);
+                    // The scorer reports invalid sales; here they are just not counted.
+                    if sale.validate(on).is_ok() {
+                        self.saw(sale.closed_on);
+                        self.monitor.observe_sale(&sale);
+                    }
+                    return;
+                }
+                Err(error) => ("sale", error),
+            }
+        } else if *record.topic == *topics.models() {
+            match self.codec.decode_registry_event(bytes) {
+                Ok(event) => return self.reference.apply(&event, &mut self.monitor),
+                Err(error) => ("registry_event", error),
+            }
+        } else {
+            match self.codec.decode_drift_report(bytes) {
+                Ok(report) => {
+                    self.reported_until = self.reported_until.max(report.window.end);
+                    return;
+                }
+                Err(error) => ("drift_report", error),
+            }
+        };
+        self.context.metrics.unusable.with_label_values(&[kind]).inc();
+        tracing::warn!(
+            %error, topic = &*record.topic, partition = record.partition, offset = record.offset,
+            "record cannot be read and is left out"
+        );
+    }
+
+    fn saw(&mut self, date: EventDate) {
+        self.latest_event = self.latest_event.max(Some(date));
+    }
+
+    async fn advance_by_records(&mut self) -> Result<(), MonitorError> {
+        match (&self.context.clock, self.latest_event) {
+            (None, Some(latest)) => {
+                self.advance(latest.plus_days(-self.config.lateness_days)).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Closes windows that end on or before `now` and publishes what is new.
+    async fn advance(&mut self, now: EventDate) -> Result<(), MonitorError> {
+        for closed in self.monitor.advance(now) {
+            if closed.report.window.end <= self.reported_until {
+                continue;
+            }
+            self.context.metrics.window_closed(&closed.report, &closed.alerts);
+            let outputs = self.outputs(&closed)?;
+            self.publisher.publish(outputs).await?;
+            self.reported_until = closed.report.window.end;
+            log_window(&closed.report);
+        }
+        Ok(())
+    }
+
+    /// Alerts first: a report on the topic means that its alerts are, too.
+    fn outputs(&self, closed: &ClosedWindow) -> Result<Vec<Outgoing>, MonitorError> {
+        let timestamp_ms = Some(closed.report.window.end.to_timestamp_ms());
+        let mut outputs = Vec::with_capacity(closed.alerts.len() + 1);
+        for alert in &closed.alerts {
+            let mut outgoing = Outgoing::new(
+                self.alerts_topic.clone(),
+                alert.fingerprint().into_bytes(),
+                encode_alert(alert)?,
+            );
+            outgoing.headers = vec![Header::text("content-type", ALERT_CONTENT_TYPE)];
+            outgoing.timestamp_ms = timestamp_ms;
+            outputs.push(outgoing);
+        }
+        let mut report = Outgoing::new(
+            self.drift_topic.clone(),
+            closed.report.window.id().into_bytes(),
+            self.codec.encode_drift_report(&closed.report)?,
+        );
+        report.timestamp_ms = timestamp_ms;
+        outputs.push(report);
+        Ok(outputs)
+    }
+}
+
+fn log_window(report: &DriftReport) {
+    tracing::info!(
+        window = report.window.id(),
+        verdict = report.verdict.code(),
+        estimates = report.n_estimates,
+        sales = report.n_sales,
+        fired = ?report.fired,
+        "window closed"
+    );
+}
+
+/// The clock's next day; never, without a clock.
+async fn tick(clock: &mut Option<watch::Receiver<EventDate>>) -> EventDate {
+    if let Some(clock) = clock
+        && clock.changed().await.is_ok()
+    {
+        return *clock.borrow_and_update();
+    }
+    std::future::pending().await
+}

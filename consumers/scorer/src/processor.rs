@@ -1,0 +1,193 @@
+//! What becomes of one record: plain functions from record and state to outcome, tested
+//! without a broker.
+
+use std::sync::Arc;
+
+use model_core::date::EventDate;
+use model_core::engine::PricingEngine;
+use model_core::estimate::{PriceEstimate, PriceOutcome};
+use model_core::listing::{InvalidRecord, Listing, Sale};
+use platform_kafka::dead_letter::{Fault, dead_letter};
+use platform_kafka::{Header, Outgoing, Record};
+use schemas::{Codec, DecodeError, EncodeError, TopicNames, estimate_id};
+
+use crate::cache::EnrichmentCache;
+use crate::metrics::ScorerMetrics;
+
+/// Header that carries a trace from listing to price (W3C Trace Context).
+const TRACEPARENT: &str = "traceparent";
+
+/// What becomes of one record: exactly one of these.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// A price estimate, or the reason there is none.
+    Answered(Outgoing),
+    /// The bytes as received, with the reason.
+    DeadLetter(Outgoing),
+}
+
+/// Prices listings and follows sales.
+pub(crate) struct Processor {
+    pub(crate) engine: PricingEngine,
+    cache: EnrichmentCache,
+    codec: Arc<Codec>,
+    metrics: ScorerMetrics,
+    prices: Arc<str>,
+    dead_letters: Arc<str>,
+}
+
+/// Why a record cannot be used.
+enum Unusable {
+    Decode(DecodeError),
+    Invalid(InvalidRecord),
+    KeyMismatch { key: String, record_key: String },
+}
+
+impl Processor {
+    pub(crate) fn new(
+        engine: PricingEngine,
+        cache_bytes: u64,
+        codec: Arc<Codec>,
+        topics: &TopicNames,
+        metrics: ScorerMetrics,
+    ) -> Self {
+        Self {
+            engine,
+            cache: EnrichmentCache::new(cache_bytes),
+            codec,
+            metrics,
+            prices: topics.prices().into(),
+            dead_letters: topics.dead_letters().into(),
+        }
+    }
+
+    /// Records a sale in the market index, or says why it cannot be.
+    pub(crate) fn sale(&mut self, record: &Record) -> Option<Outgoing> {
+        match self.decode_sale(record) {
+            Ok(sale) => {
+                self.engine.record_sale(sale);
+                self.metrics.indexed_sales.set(self.engine.indexed_sales() as i64);
+                None
+            }
+            Err(unusable) => Some(self.dead_letter(record, &unusable)),
+        }
+    }
+
+    /// Answers a listing.
+    ///
+    /// # Errors
+    /// When the answer cannot be encoded: a defect of ours, not of the record.
+    pub(crate) fn listing(&mut self, record: &Record) -> Result<Outcome, EncodeError> {
+        let listing = match self.decode_listing(record) {
+            Ok(listing) => listing,
+            Err(unusable) => return Ok(Outcome::DeadLetter(self.dead_letter(record, &unusable))),
+        };
+        let (view, lookup) = self.cache.view(&mut self.engine, &listing);
+        self.metrics.enrichment.with_label_values(&[lookup.label()]).inc();
+        let estimate = self.engine.price_with(&listing, &view);
+        self.count(&estimate);
+        let version = estimate.model.as_ref().map_or("", |model| model.version.as_str());
+        let id = estimate_id(&record.topic, record.partition, record.offset, version);
+        let mut outgoing = Outgoing::new(
+            self.prices.clone(),
+            listing.key.as_bytes(),
+            self.codec.encode_price(&estimate, &id)?,
+        );
+        outgoing.timestamp_ms = record.timestamp_ms;
+        outgoing.headers = carried_headers(record);
+        Ok(Outcome::Answered(outgoing))
+    }
+
+    fn decode_listing(&self, record: &Record) -> Result<Listing, Unusable> {
+        let listing = self
+            .codec
+            .decode_listing(record.payload.as_deref().unwrap_or_default())
+            .map_err(Unusable::Decode)?;
+        listing.validate(record_date(record, listing.listed_on)).map_err(Unusable::Invalid)?;
+        check_key(record, &listing.key)?;
+        Ok(listing)
+    }
+
+    fn decode_sale(&self, record: &Record) -> Result<Sale, Unusable> {
+        let sale = self
+            .codec
+            .decode_sale(record.payload.as_deref().unwrap_or_default())
+            .map_err(Unusable::Decode)?;
+        sale.validate(record_date(record, sale.closed_on)).map_err(Unusable::Invalid)?;
+        check_key(record, &sale.key)?;
+        Ok(sale)
+    }
+
+    fn dead_letter(&self, record: &Record, unusable: &Unusable) -> Outgoing {
+        let fault = unusable.fault();
+        self.metrics.dead_letters.with_label_values(&[fault.code]).inc();
+        tracing::debug!(
+            topic = &*record.topic,
+            partition = record.partition,
+            offset = record.offset,
+            code = fault.code,
+            reason = fault.message,
+            "dead letter"
+        );
+        dead_letter(record, self.dead_letters.clone(), &fault)
+    }
+
+    fn count(&self, estimate: &PriceEstimate) {
+        let outcome = match &estimate.outcome {
+            PriceOutcome::Priced(_) => "priced",
+            PriceOutcome::NoEstimate { reason, .. } => reason.code(),
+        };
+        self.metrics.listings.with_label_values(&[outcome]).inc();
+    }
+}
+
+impl Unusable {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Decode(error) => Fault {
+                stage: "VALUE_CONVERTER",
+                class_name: "homestream.schemas.Codec",
+                code: error.code(),
+                message: error.to_string(),
+            },
+            Self::Invalid(error) => Fault {
+                stage: "TRANSFORMATION",
+                class_name: "homestream.scorer.Validation",
+                code: error.code(),
+                message: error.to_string(),
+            },
+            Self::KeyMismatch { key, record_key } => Fault {
+                stage: "KEY_CONVERTER",
+                class_name: "homestream.scorer.Validation",
+                code: "key_mismatch",
+                message: format!(
+                    "ListingKey is {key:?}, the record's key is {record_key:?}: they must be equal"
+                ),
+            },
+        }
+    }
+}
+
+/// The date an event is held against: its record's, or its own where records carry no time.
+fn record_date(record: &Record, event_date: EventDate) -> EventDate {
+    record.timestamp_ms.map_or(event_date, EventDate::from_timestamp_ms)
+}
+
+/// Partitions follow the record's key: under another key a home's events lose their order.
+fn check_key(record: &Record, key: &str) -> Result<(), Unusable> {
+    match record.key.as_deref() {
+        Some(record_key) if record_key != key.as_bytes() => Err(Unusable::KeyMismatch {
+            key: key.chars().take(64).collect(),
+            record_key: String::from_utf8_lossy(record_key).chars().take(64).collect(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn carried_headers(record: &Record) -> Vec<Header> {
+    record
+        .header(TRACEPARENT)
+        .map(|value| Header { name: TRACEPARENT.to_owned(), value: Some(value.to_vec()) })
+        .into_iter()
+        .collect()
+}

@@ -1,0 +1,350 @@
+//! The trainer's loop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model_core::date::EventDate;
+use model_core::drift_report::DriftReport;
+use model_core::model::{self, ArtifactError, PricingModel};
+use model_core::registry::Registry;
+use model_core::training::{
+    InvalidPolicy, RetrainPolicy, Training, TrainingArchive, TrainingError, TrainingParams, train,
+};
+use platform_kafka::{
+    BrokerConfig, Follower, FollowerEvent, KafkaError, NextOffset, Outgoing, Progress,
+    PublishError, Publisher, Record,
+};
+use platform_model_store::{ModelStore, StoreError};
+use platform_telemetry::ServiceHealth;
+use schemas::{Codec, EncodeError, TopicNames};
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::decide::{Trigger, registry_events};
+use crate::metrics::TrainerMetrics;
+
+/// Name under which the trainer reports progress and health.
+pub const SERVICE: &str = "trainer";
+/// Closing is only reading: this is ample.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(4);
+/// Identity of the trigger of the first training.
+const BOOTSTRAP: &str = "bootstrap";
+
+/// How the trainer works.
+#[derive(Clone, Debug)]
+pub struct TrainerConfig {
+    /// Topic names.
+    pub topics: TopicNames,
+    /// Name of the model in the registry.
+    pub model: String,
+    /// Strategies, gates, calibration.
+    pub params: TrainingParams,
+    /// When to retrain.
+    pub policy: RetrainPolicy,
+}
+
+/// What a service shares with the process it runs in.
+#[derive(Clone)]
+pub struct TrainerContext {
+    /// The broker.
+    pub broker: BrokerConfig,
+    /// Where artifacts go.
+    pub store: ModelStore,
+    /// Positions of every service in the process.
+    pub progress: Progress,
+    /// Readiness.
+    pub health: ServiceHealth,
+    /// Metrics.
+    pub metrics: TrainerMetrics,
+    /// A replay's clock; `None`: event time follows from the sales.
+    pub clock: Option<watch::Receiver<EventDate>>,
+    /// Ends the service.
+    pub shutdown: CancellationToken,
+}
+
+/// Why the trainer stopped.
+#[derive(Debug, Error)]
+pub enum TrainerError {
+    /// The broker.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    /// An output could not be published.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// An event could not be encoded.
+    #[error("cannot encode a registry event: {0}")]
+    Encode(#[from] EncodeError),
+    /// The artifact could not be stored.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The artifact could not be encoded.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// A training parameter is out of range.
+    #[error(transparent)]
+    Parameter(#[from] TrainingError),
+    /// The retraining policy is out of range.
+    #[error(transparent)]
+    Policy(#[from] InvalidPolicy),
+    /// The training thread died.
+    #[error("the training thread ended abnormally: {0}")]
+    Thread(String),
+}
+
+/// Registers what the trainer reads, so that [`Progress::settled`] waits for it.
+pub fn register(progress: &Progress, topics: &TopicNames, partitions: i32) {
+    progress.reads(SERVICE, &topics.sales(), partitions);
+    progress.reads(SERVICE, &topics.drift(), partitions);
+    progress.reads(SERVICE, &topics.models(), 1);
+}
+
+/// Runs until shutdown or failure. A training that cannot learn is logged and counted; the
+/// champion goes on.
+///
+/// # Errors
+/// [`TrainerError`] when a parameter is out of range, an artifact cannot be stored or the
+/// broker is lost for good.
+pub async fn run(config: TrainerConfig, context: TrainerContext) -> Result<(), TrainerError> {
+    config.params.check()?;
+    config.policy.check()?;
+    let topics = [config.topics.sales(), config.topics.models(), config.topics.drift()];
+    let mut service = Service::new(config, context)?;
+    let topics = topics.each_ref().map(String::as_str);
+    let mut follower = Follower::start(&service.context.broker, SERVICE, &topics)?;
+    let result = service.run(&mut follower).await;
+    follower.close(CLOSE_DEADLINE).await?;
+    result
+}
+
+struct Service {
+    archive: Option<TrainingArchive>,
+    registry: Registry,
+    champion: Option<(String, Arc<PricingModel>)>,
+    /// Reports read while catching up: their versions may follow on the registry topic.
+    waiting: Vec<DriftReport>,
+    codec: Codec,
+    publisher: Publisher,
+    latest_sale: Option<EventDate>,
+    caught_up: bool,
+    models_topic: Arc<str>,
+    config: TrainerConfig,
+    context: TrainerContext,
+}
+
+impl Service {
+    fn new(config: TrainerConfig, context: TrainerContext) -> Result<Self, TrainerError> {
+        let codec = Codec::new().map_err(|error| KafkaError::Setting {
+            setting: "schemas".into(),
+            reason: error.to_string(),
+        })?;
+        Ok(Self {
+            archive: Some(TrainingArchive::new(config.params.market)),
+            registry: Registry::default(),
+            champion: None,
+            waiting: Vec::new(),
+            codec,
+            publisher: Publisher::new(&context.broker, context.progress.clone())?,
+            latest_sale: None,
+            caught_up: false,
+            models_topic: config.topics.models().into(),
+            config,
+            context,
+        })
+    }
+
+    async fn run(&mut self, follower: &mut Follower) -> Result<(), TrainerError> {
+        let mut clock = self.context.clock.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = self.context.shutdown.cancelled() => return Ok(()),
+                event = follower.next() => match event {
+                    None => return Ok(()),
+                    Some(FollowerEvent::Failed(error)) => return Err(error.into()),
+                    Some(FollowerEvent::CaughtUp) => {
+                        self.caught_up = true;
+                        self.context.health.set_ready("trainer");
+                        self.work().await?;
+                    }
+                    Some(FollowerEvent::Records(records)) => {
+                        records.iter().for_each(|record| self.observe(record));
+                        if self.caught_up {
+                            self.work().await?;
+                        }
+                        for next in NextOffset::of_batch(&records) {
+                            let progress = &self.context.progress;
+                            progress.processed(SERVICE, &next.topic, next.partition, next.offset);
+                        }
+                    }
+                },
+                now = tick(&mut clock) => {
+                    self.bootstrap(now).await?;
+                    self.context.progress.acknowledge_watermark(SERVICE, i64::from(now.0));
+                }
+            }
+        }
+    }
+
+    /// Takes in one record of any topic.
+    fn observe(&mut self, record: &Record) {
+        let bytes = record.payload.as_deref().unwrap_or_default();
+        let topics = &self.config.topics;
+        let read = if *record.topic == *topics.sales() {
+            self.codec.decode_sale(bytes).map(|sale| {
+                let on = record.timestamp_ms.map_or(sale.closed_on, EventDate::from_timestamp_ms);
+                // The scorer reports invalid sales; here they are just not learned from.
+                if sale.validate(on).is_ok()
+                    && let Some(archive) = &mut self.archive
+                {
+                    self.latest_sale = self.latest_sale.max(Some(sale.closed_on));
+                    archive.insert(sale);
+                    self.context.metrics.archived_sales.set(archive.len() as i64);
+                }
+            })
+        } else if *record.topic == *topics.models() {
+            self.codec.decode_registry_event(bytes).map(|event| {
+                if event.model == self.config.model {
+                    // Events that do not fit change nothing, for every reader alike.
+                    let _ = self.registry.apply(&event);
+                }
+            })
+        } else {
+            self.codec.decode_drift_report(bytes).map(|report| self.waiting.push(report))
+        };
+        if let Err(error) = read {
+            tracing::warn!(
+                %error, topic = &*record.topic, partition = record.partition,
+                offset = record.offset, "record cannot be read and is left out"
+            );
+        }
+    }
+
+    /// Answers the reports that wait, oldest window first.
+    async fn work(&mut self) -> Result<(), TrainerError> {
+        if self.context.clock.is_none()
+            && let Some(latest) = self.latest_sale
+        {
+            self.bootstrap(latest.plus_days(1)).await?;
+        }
+        let mut reports = std::mem::take(&mut self.waiting);
+        reports.sort_by_key(|report| report.window);
+        for report in reports {
+            let last = self.registry.versions().map(|(_, version)| version.registered_on).max();
+            let asks = self.config.policy.asks(&report, last).join(", ");
+            let trigger = Trigger {
+                id: report.window.id(),
+                as_of: report.window.end,
+                why: format!("window {}: {asks}", report.window.id()),
+            };
+            if !asks.is_empty() && !self.registry.has_trigger(&trigger.id) {
+                self.train(trigger).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first training, once there are sales enough and no champion.
+    async fn bootstrap(&mut self, now: EventDate) -> Result<(), TrainerError> {
+        let sales = self.archive.as_ref().map_or(0, TrainingArchive::len);
+        let wanted = self.registry.champion().is_none()
+            && !self.registry.has_trigger(BOOTSTRAP)
+            && sales >= self.config.params.min_sales;
+        if !wanted {
+            return Ok(());
+        }
+        let why = format!("{sales} sales and no champion yet");
+        self.train(Trigger { id: BOOTSTRAP.into(), as_of: now, why }).await
+    }
+
+    async fn train(&mut self, trigger: Trigger) -> Result<(), TrainerError> {
+        let Some(mut archive) = self.archive.take() else { return Ok(()) };
+        tracing::info!(trigger = trigger.id, why = trigger.why, "training");
+        let champion = self.champion_model();
+        let (params, as_of) = (self.config.params.clone(), trigger.as_of);
+        let timer = self.context.metrics.training_seconds.start_timer();
+        let (archive, result) = tokio::task::spawn_blocking(move || {
+            let result = train(&mut archive, champion.as_deref(), as_of, &params);
+            (archive, result)
+        })
+        .await
+        .map_err(|error| TrainerError::Thread(error.to_string()))?;
+        timer.observe_duration();
+        self.archive = Some(archive);
+        match result {
+            Ok(training) => self.publish(&trigger, training).await,
+            Err(error) => {
+                tracing::error!(%error, trigger = trigger.id, "training failed, champion goes on");
+                self.context.metrics.trainings.with_label_values(&["failed"]).inc();
+                Ok(())
+            }
+        }
+    }
+
+    /// Stores the artifact, then publishes the events that point to it.
+    async fn publish(&mut self, trigger: &Trigger, training: Training) -> Result<(), TrainerError> {
+        let bytes = training.model.to_bytes()?;
+        let digest = self.context.store.put(&bytes)?;
+        debug_assert_eq!(digest, model::digest(&bytes));
+        let version = self.registry.next_version();
+        let events = registry_events(&self.config.model, &version, &digest, trigger, &training);
+        let mut outputs = Vec::with_capacity(events.len());
+        for event in &events {
+            let payload = self.codec.encode_registry_event(event)?;
+            let key = self.config.model.as_bytes();
+            let mut outgoing = Outgoing::new(self.models_topic.clone(), key, payload);
+            outgoing.timestamp_ms = Some(trigger.as_of.to_timestamp_ms());
+            outputs.push(outgoing);
+        }
+        self.publisher.publish(outputs).await?;
+        // Our own events come back on the topic; applied now, they are left out then.
+        for event in &events {
+            let _ = self.registry.apply(event);
+        }
+        let result = if training.gate.passed { "promoted" } else { "rejected" };
+        self.context.metrics.trainings.with_label_values(&[result]).inc();
+        tracing::info!(version, result, why = training.gate.why, "training done");
+        if training.gate.passed {
+            self.champion = Some((version, Arc::new(training.model)));
+        }
+        Ok(())
+    }
+
+    /// The champion's model; `None` when there is none or its artifact cannot be used.
+    fn champion_model(&mut self) -> Option<Arc<PricingModel>> {
+        let version = self.registry.champion()?.to_owned();
+        if let Some((known, model)) = &self.champion
+            && *known == version
+        {
+            return Some(model.clone());
+        }
+        let digest = &self.registry.version(&version)?.digest;
+        let loaded = self
+            .context
+            .store
+            .get(digest)
+            .map_err(|error| error.to_string())
+            .and_then(|bytes| PricingModel::from_bytes(&bytes).map_err(|e| e.to_string()));
+        match loaded {
+            Ok(model) => {
+                let model = Arc::new(model);
+                self.champion = Some((version, model.clone()));
+                Some(model)
+            }
+            Err(error) => {
+                tracing::error!(error, version, "champion's artifact unusable: compared with none");
+                None
+            }
+        }
+    }
+}
+
+/// The clock's next day; never, without a clock.
+async fn tick(clock: &mut Option<watch::Receiver<EventDate>>) -> EventDate {
+    if let Some(clock) = clock
+        && clock.changed().await.is_ok()
+    {
+        return *clock.borrow_and_update();
+    }
+    std::future::pending().await
+}
