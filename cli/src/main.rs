@@ -1,1 +1,84 @@
-fn main() {}
+//! `homestream`: one binary, every service a subcommand.
+
+mod args;
+mod error;
+mod market;
+mod produce;
+mod serve;
+mod settings;
+mod up;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use platform_telemetry::LogFormat;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::{Cli, Command, ConfigCommand, TopicsCommand};
+use crate::error::CliError;
+use crate::settings::Settings;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let format = if cli.common.log_json { LogFormat::Json } else { LogFormat::Pretty };
+    // `up` shows its own events; services log theirs.
+    let filter = if matches!(cli.command, Command::Up(_)) { "warn" } else { "info" };
+    platform_telemetry::init_tracing(format, filter);
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("homestream: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), CliError> {
+    let settings = Settings::load(&cli.common).map_err(CliError::usage)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::failed)?;
+    let result = runtime.block_on(async {
+        let shutdown = shutdown_on_signal();
+        match cli.command {
+            Command::Up(args) => up::run(settings, args, shutdown).await,
+            Command::Produce(args) => produce::run(settings, args.replay, shutdown).await,
+            Command::Score => serve::score(settings, shutdown).await,
+            Command::Monitor => serve::monitor(settings, shutdown).await,
+            Command::Train => serve::train(settings, shutdown).await,
+            Command::Topics(TopicsCommand::Create) => serve::create_topics(settings).await,
+            Command::Config(ConfigCommand::Check) => Ok(()),
+            Command::Config(ConfigCommand::Show) => {
+                let text = settings.to_toml().map_err(CliError::failed)?;
+                up::write_out(&text).map_err(CliError::failed)
+            }
+        }
+    });
+    // A training under way is not waited for: it has published nothing yet.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    result
+}
+
+/// A token that the first Ctrl-C or SIGTERM cancels.
+fn shutdown_on_signal() -> CancellationToken {
+    let token = CancellationToken::new();
+    let cancelled = token.clone();
+    tokio::spawn(async move {
+        let terminated = async {
+            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+                Ok(mut signal) => {
+                    signal.recv().await;
+                }
+                Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            () = terminated => {}
+        }
+        cancelled.cancel();
+    });
+    token
+}

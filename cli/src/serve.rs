@@ -1,0 +1,227 @@
+//! Wiring: from settings to running services. The same parts in `up` and one by one.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use model_core::date::EventDate;
+use monitor::{MonitorConfig, MonitorContext, MonitorMetrics};
+use platform_kafka::{
+    Broker, BrokerConfig, Progress, TopicSpec, TopicStatus, check_connection,
+    create_topics as create,
+};
+use platform_model_store::ModelStore;
+use platform_telemetry::ServiceHealth;
+use prometheus::Registry;
+use scorer::{ScorerConfig, ScorerContext, ScorerMetrics};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use trainer::{TrainerConfig, TrainerContext, TrainerMetrics};
+
+use crate::error::CliError;
+use crate::settings::Settings;
+
+/// A broker that does not answer by then is told to the person who waits.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the services of one process share.
+#[derive(Clone)]
+pub(crate) struct Deployment {
+    pub(crate) broker: BrokerConfig,
+    pub(crate) progress: Progress,
+    pub(crate) health: ServiceHealth,
+    pub(crate) registry: Registry,
+    pub(crate) clock: Option<watch::Receiver<EventDate>>,
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// Starts /metrics, /healthz and /readyz; the address that was bound.
+pub(crate) async fn metrics_server(
+    settings: &Settings,
+    registry: &Registry,
+    health: &ServiceHealth,
+    shutdown: &CancellationToken,
+) -> Result<SocketAddr, CliError> {
+    let listen = &settings.metrics.listen;
+    let address: SocketAddr = listen
+        .parse()
+        .with_context(|| format!("metrics.listen is {listen:?}, expected HOST:PORT"))
+        .map_err(CliError::Usage)?;
+    platform_kafka::register_metrics(registry).map_err(CliError::failed)?;
+    platform_telemetry::serve_metrics(address, registry.clone(), health.clone(), shutdown.clone())
+        .await
+        .map_err(CliError::failed)
+}
+
+/// How long topics keep their records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retention {
+    /// As each topic's purpose asks.
+    ByTopic,
+    /// For good. A replay's records carry their events' dates: a broker that counts days would
+    /// delete the nineties at once.
+    Keep,
+}
+
+/// The topics with their settings.
+pub(crate) fn topic_specs(
+    settings: &Settings,
+    retention: Retention,
+) -> Result<Vec<TopicSpec>, CliError> {
+    let names = settings.topic_names().map_err(CliError::usage)?;
+    let spec = |topic: schemas::TopicSettings| {
+        let mut kafka =
+            BTreeMap::from([("cleanup.policy".to_owned(), topic.cleanup_policy.to_string())]);
+        let kept = (retention == Retention::Keep).then_some(-1);
+        if let Some(retention_ms) = kept.or(topic.retention_ms) {
+            kafka.insert("retention.ms".to_owned(), retention_ms.to_string());
+        }
+        TopicSpec {
+            name: topic.name,
+            partitions: topic.partitions.unwrap_or(settings.topics.partitions),
+            replication: settings.topics.replication,
+            settings: kafka,
+        }
+    };
+    Ok(names.settings().into_iter().map(spec).collect())
+}
+
+/// Creates the topics that do not exist.
+pub(crate) async fn ensure_topics(
+    broker: &Broker,
+    settings: &Settings,
+    retention: Retention,
+) -> Result<Vec<(String, TopicStatus)>, CliError> {
+    let outcomes =
+        create(broker, &topic_specs(settings, retention)?).await.map_err(CliError::failed)?;
+    Ok(outcomes.into_iter().map(|outcome| (outcome.name, outcome.status)).collect())
+}
+
+/// `homestream topics create`.
+pub(crate) async fn create_topics(settings: Settings) -> Result<(), CliError> {
+    let broker = Broker::Remote(connect(&settings).await?);
+    for (name, status) in ensure_topics(&broker, &settings, Retention::ByTopic).await? {
+        let word = match status {
+            TopicStatus::Created => "created",
+            TopicStatus::Existing => "exists",
+        };
+        crate::up::write_out(&format!("{word} {name}\n")).map_err(CliError::failed)?;
+    }
+    Ok(())
+}
+
+/// The configured broker, once it answers.
+pub(crate) async fn connect(settings: &Settings) -> Result<BrokerConfig, CliError> {
+    let config = settings.broker().ok_or_else(|| {
+        CliError::usage(anyhow!(
+            "no broker: give --brokers HOST:PORT or set kafka.brokers (only `up` has its own)"
+        ))
+    })?;
+    check_connection(&config, CONNECT_TIMEOUT).await.map_err(CliError::failed)?;
+    Ok(config)
+}
+
+fn open_store(settings: &Settings) -> Result<ModelStore, CliError> {
+    ModelStore::open(&settings.model.artifacts)
+        .context("model.artifacts (--artifacts)")
+        .map_err(CliError::Failed)
+}
+
+pub(crate) fn scorer_parts(
+    settings: &Settings,
+    deployment: &Deployment,
+) -> Result<(ScorerConfig, ScorerContext), CliError> {
+    let config = ScorerConfig {
+        topics: settings.topic_names().map_err(CliError::usage)?,
+        group_id: settings.scorer.group_id.clone(),
+        model: settings.model.name.clone(),
+        market: settings.training.market,
+        cache_bytes: settings.scorer.cache_bytes,
+        max_dead_letters_in_a_row: settings.scorer.max_dead_letters_in_a_row,
+    };
+    let context = ScorerContext {
+        broker: deployment.broker.clone(),
+        store: open_store(settings)?,
+        progress: deployment.progress.clone(),
+        health: deployment.health.clone(),
+        metrics: ScorerMetrics::register(&deployment.registry).map_err(CliError::failed)?,
+        shutdown: deployment.shutdown.clone(),
+    };
+    Ok((config, context))
+}
+
+pub(crate) fn monitor_parts(
+    settings: &Settings,
+    deployment: &Deployment,
+) -> Result<(MonitorConfig, MonitorContext), CliError> {
+    let config = MonitorConfig {
+        topics: settings.topic_names().map_err(CliError::usage)?,
+        model: settings.model.name.clone(),
+        params: settings.monitor.rules.clone(),
+        lateness_days: settings.monitor.lateness_days,
+    };
+    let context = MonitorContext {
+        broker: deployment.broker.clone(),
+        store: open_store(settings)?,
+        progress: deployment.progress.clone(),
+        health: deployment.health.clone(),
+        metrics: MonitorMetrics::register(&deployment.registry).map_err(CliError::failed)?,
+        clock: deployment.clock.clone(),
+        shutdown: deployment.shutdown.clone(),
+    };
+    Ok((config, context))
+}
+
+pub(crate) fn trainer_parts(
+    settings: &Settings,
+    deployment: &Deployment,
+) -> Result<(TrainerConfig, TrainerContext), CliError> {
+    let config = TrainerConfig {
+        topics: settings.topic_names().map_err(CliError::usage)?,
+        model: settings.model.name.clone(),
+        params: settings.training.clone(),
+        policy: settings.retrain.clone(),
+    };
+    let context = TrainerContext {
+        broker: deployment.broker.clone(),
+        store: open_store(settings)?,
+        progress: deployment.progress.clone(),
+        health: deployment.health.clone(),
+        metrics: TrainerMetrics::register(&deployment.registry).map_err(CliError::failed)?,
+        clock: deployment.clock.clone(),
+        shutdown: deployment.shutdown.clone(),
+    };
+    Ok((config, context))
+}
+
+/// A deployment of one service against a remote broker, its metrics served.
+async fn alone(settings: &Settings, shutdown: CancellationToken) -> Result<Deployment, CliError> {
+    let registry = Registry::new();
+    let health = ServiceHealth::default();
+    let listening = metrics_server(settings, &registry, &health, &shutdown).await?;
+    tracing::info!(%listening, "serving /metrics, /healthz and /readyz");
+    let broker = connect(settings).await?;
+    Ok(Deployment { broker, progress: Progress::new(), health, registry, clock: None, shutdown })
+}
+
+/// `homestream score`.
+pub(crate) async fn score(settings: Settings, stop: CancellationToken) -> Result<(), CliError> {
+    let deployment = alone(&settings, stop).await?;
+    let (config, context) = scorer_parts(&settings, &deployment)?;
+    scorer::run(config, context).await.map_err(CliError::failed)
+}
+
+/// `homestream monitor`.
+pub(crate) async fn monitor(settings: Settings, stop: CancellationToken) -> Result<(), CliError> {
+    let deployment = alone(&settings, stop).await?;
+    let (config, context) = monitor_parts(&settings, &deployment)?;
+    monitor::run(config, context).await.map_err(CliError::failed)
+}
+
+/// `homestream train`.
+pub(crate) async fn train(settings: Settings, stop: CancellationToken) -> Result<(), CliError> {
+    let deployment = alone(&settings, stop).await?;
+    let (config, context) = trainer_parts(&settings, &deployment)?;
+    trainer::run(config, context).await.map_err(CliError::failed)
+}
