@@ -19,6 +19,7 @@ use crate::error::{CodecError, DecodeError, EncodeError, MESSAGE_CHARS, shorten_
 use crate::fingerprint::schema_fingerprint;
 use crate::frame::{Frame, Input};
 use crate::kind::RecordKind;
+use crate::locate::unreadable_field;
 use crate::wire::{
     DriftReportWire, ListingWire, PriceEstimateWire, RegistryEventWire, SaleWire, Wire,
 };
@@ -367,16 +368,18 @@ impl Format {
         let (at, ended, left) = (input.position(), input.ended(), input.left());
         // A reader may take an early end for a missing value, so the end is checked first.
         if ended {
-            return Err(DecodeError::Truncated { bytes: datum.len(), expected: "Avro datum" });
+            let (bytes, field) = (datum.len(), unreadable_field(expected.schema_json(), datum));
+            return Err(DecodeError::Truncated { bytes, expected: "Avro datum", field });
         }
+        let malformed = |detail| {
+            let field = unreadable_field(expected.schema_json(), datum);
+            DecodeError::Malformed { expected, at, detail, field }
+        };
         match result {
             Ok(Ok(_)) if left > 0 => Err(DecodeError::TrailingBytes { count: left, expected }),
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(DecodeError::Malformed { expected, at, detail: describe(error) }),
-            Err(_) => {
-                let detail = "it does not fit its schema".to_owned();
-                Err(DecodeError::Malformed { expected, at, detail })
-            }
+            Ok(Err(error)) => Err(malformed(describe(error))),
+            Err(_) => Err(malformed("it does not fit its schema".to_owned())),
         }
     }
 }

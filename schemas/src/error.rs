@@ -130,15 +130,17 @@ pub enum DecodeError {
         expected: RecordKind,
     },
     /// The bytes end inside the record.
-    #[error("record ends after {bytes} bytes, inside the {expected}")]
+    #[error("record ends after {bytes} bytes, inside the {expected}{}", in_field(field))]
     Truncated {
         /// Size of what was received.
         bytes: usize,
         /// What is incomplete, in words.
         expected: &'static str,
+        /// The field that is cut off, where it can be told.
+        field: Option<String>,
     },
     /// The bytes are no datum of the schema.
-    #[error("record is no valid {expected}: {detail} (near byte {at})")]
+    #[error("record is no valid {expected}: {detail} (near byte {at}{})", in_field(field))]
     Malformed {
         /// The record that was expected.
         expected: RecordKind,
@@ -146,6 +148,8 @@ pub enum DecodeError {
         at: usize,
         /// What is wrong.
         detail: String,
+        /// The field that cannot be read, where it can be told.
+        field: Option<String>,
     },
     /// Bytes follow the datum.
     #[error("{count} bytes follow the {expected}, expected none")]
@@ -265,9 +269,14 @@ impl DecodeError {
             | Self::MissingField { field }
             | Self::InvalidValue { field, .. } => Some(field),
             Self::UnsupportedUnit { field, .. } => Some(field),
+            Self::Truncated { field, .. } | Self::Malformed { field, .. } => field.as_deref(),
             _ => None,
         }
     }
+}
+
+fn in_field(field: &Option<String>) -> String {
+    field.as_ref().map_or_else(String::new, |field| format!(", in field {field}"))
 }
 
 fn suggestion(nearest: Option<&String>) -> String {

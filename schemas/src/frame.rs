@@ -53,6 +53,7 @@ fn truncated_header(all: &[u8]) -> DecodeError {
     DecodeError::Truncated {
         bytes: all.len(),
         expected: "header of Avro single-object encoding (c3 01 and an 8-byte fingerprint)",
+        field: None,
     }
 }
 
@@ -62,6 +63,7 @@ fn registry(rest: &[u8], bytes: usize) -> DecodeError {
         None => DecodeError::Truncated {
             bytes,
             expected: "framing of a schema registry (00 and a 4-byte schema id)",
+            field: None,
         },
     }
 }

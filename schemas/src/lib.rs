@@ -45,6 +45,7 @@ mod frame;
 mod ids;
 mod json;
 mod kind;
+mod locate;
 mod topics;
 mod wire;
 mod writer_check;

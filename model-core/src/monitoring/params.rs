@@ -50,7 +50,7 @@ impl WindowKind {
 /// | `level_warning`, `level_drift` | 0.03, 0.05 | above 0, in order | a half and a whole year of a rising market |
 /// | `no_estimate_share` | 0.05 | above 0, to 1 | |
 /// | `min_listings` | 20 | at least 1 | one listing of 20 is 5 % |
-/// | `windows_to_fire`, `windows_to_resolve` | 1, 1 | at least 1 | raise either against alerts that come and go |
+/// | `windows_to_fire`, `windows_to_resolve` | 1, 2 | at least 1 | what is over must be over for two windows: one quiet month is not the end of a drift |
 /// | `join_days` | 400 | at least 1 | a listing sells within a year |
 /// | `max_window_rows` | 50000 | at least 100 | 60 features of so many homes are 24 MB |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,7 +100,7 @@ impl Default for MonitorParams {
             no_estimate_share: 0.05,
             min_listings: 20,
             windows_to_fire: 1,
-            windows_to_resolve: 1,
+            windows_to_resolve: 2,
             join_days: 400,
             max_window_rows: 50_000,
         }

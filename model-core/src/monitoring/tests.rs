@@ -108,9 +108,14 @@ fn states(closed: &ClosedWindow) -> Vec<(String, AlertState)> {
         .collect()
 }
 
+/// Alerts end with the first window in which their rule does not hold.
+fn quick_to_resolve() -> MonitorParams {
+    MonitorParams { windows_to_resolve: 1, ..MonitorParams::default() }
+}
+
 #[test]
 fn a_wall_break_fires_once_and_resolves() {
-    let mut monitor = monitor(MonitorParams::default());
+    let mut monitor = monitor(quick_to_resolve());
     month_of_walls(&mut monitor, "1996-01-01", 20);
     let quiet = only(monitor.advance(day("1996-02-01")));
     assert_eq!((quiet.report.verdict, quiet.alerts.len()), (Verdict::Ok, 0));
@@ -369,7 +374,7 @@ fn a_window_is_compared_with_the_reference_of_most_of_its_estimates() {
 
 #[test]
 fn an_alert_on_a_feature_that_is_gone_resolves() {
-    let mut monitor = monitor(MonitorParams::default());
+    let mut monitor = monitor(quick_to_resolve());
     month_of_walls(&mut monitor, "1996-01-01", 50);
     assert_eq!(only(monitor.advance(day("1996-02-01"))).alerts.len(), 1);
     let mut renamed = profile();
