@@ -5,17 +5,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use model_core::date::EventDate;
 use monitor::{MonitorConfig, MonitorContext, MonitorMetrics};
 use platform_kafka::{
-    Broker, BrokerConfig, Progress, TopicSpec, TopicStatus, check_connection,
+    Broker, BrokerConfig, EventClock, Progress, TopicSpec, TopicStatus, check_connection,
     create_topics as create,
 };
 use platform_model_store::ModelStore;
 use platform_telemetry::ServiceHealth;
 use prometheus::Registry;
 use scorer::{ScorerConfig, ScorerContext, ScorerMetrics};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use trainer::{TrainerConfig, TrainerContext, TrainerMetrics};
 
@@ -32,7 +30,7 @@ pub(crate) struct Deployment {
     pub(crate) progress: Progress,
     pub(crate) health: ServiceHealth,
     pub(crate) registry: Registry,
-    pub(crate) clock: Option<watch::Receiver<EventDate>>,
+    pub(crate) clock: EventClock,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -202,7 +200,14 @@ async fn alone(settings: &Settings, shutdown: CancellationToken) -> Result<Deplo
     let listening = metrics_server(settings, &registry, &health, &shutdown).await?;
     tracing::info!(%listening, "serving /metrics, /healthz and /readyz");
     let broker = connect(settings).await?;
-    Ok(Deployment { broker, progress: Progress::new(), health, registry, clock: None, shutdown })
+    Ok(Deployment {
+        broker,
+        progress: Progress::new(),
+        health,
+        registry,
+        clock: EventClock::from_records(),
+        shutdown,
+    })
 }
 
 /// `homestream score`.

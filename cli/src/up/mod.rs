@@ -15,11 +15,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
-use model_core::date::EventDate;
-use platform_kafka::{Broker, EmbeddedBroker, Progress, topic_record_counts};
+use platform_kafka::{Broker, EmbeddedBroker, Progress, ReplayClock, topic_record_counts};
 use platform_telemetry::ServiceHealth;
 use serde_json::json;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -80,7 +78,7 @@ pub(crate) async fn run(
     refuse_used_topics(&broker, &settings).await?;
 
     let progress = Progress::new();
-    let (clock, ticks) = watch::channel(EventDate(i32::MIN));
+    let (clock, ticks) = ReplayClock::new();
     let days = market.last_event.days_since(market.first_live).max(1).unsigned_abs();
     let watch = Watch(Arc::new(Mutex::new(Watched {
         tally: Tally::default(),
@@ -98,7 +96,7 @@ pub(crate) async fn run(
         progress: progress.clone(),
         health,
         registry,
-        clock: Some(ticks),
+        clock: ticks,
         shutdown: stop.clone(),
     };
     let mut services = JoinSet::new();

@@ -4,11 +4,10 @@ use std::time::{Duration, Instant};
 
 use model_core::date::EventDate;
 use model_core::monitoring::WindowKind;
-use platform_kafka::{Outgoing, Progress, ProgressError, PublishError, Publisher};
+use platform_kafka::{Outgoing, Progress, ProgressError, PublishError, Publisher, ReplayClock};
 use producers::ReplayEvent;
 use schemas::EncodeError;
 use thiserror::Error;
-use tokio::sync::watch;
 
 use super::Watch;
 use super::report::Produced;
@@ -44,7 +43,7 @@ pub(crate) struct Replay<'a> {
     window: WindowKind,
     publisher: Publisher,
     progress: Progress,
-    clock: watch::Sender<EventDate>,
+    clock: ReplayClock,
     now: EventDate,
     watch: Watch,
     sales_topic: String,
@@ -57,7 +56,7 @@ impl<'a> Replay<'a> {
         settings: &Settings,
         deployment: &Deployment,
         watch: Watch,
-        clock: watch::Sender<EventDate>,
+        clock: ReplayClock,
     ) -> Result<Self, CliError> {
         let publisher = Publisher::new(&deployment.broker, deployment.progress.clone())
             .map_err(CliError::failed)?;
@@ -156,7 +155,9 @@ impl<'a> Replay<'a> {
             return Ok(());
         }
         self.now = day;
-        self.clock.send(day).map_err(|_| ReplayFailed::NoClock)?;
+        if !self.clock.advance(i64::from(day.0)) {
+            return Err(ReplayFailed::NoClock);
+        }
         self.progress.watermark_reached(&CLOCKED, i64::from(day.0)).await?;
         self.progress.settled().await?;
         Ok(())

@@ -91,6 +91,13 @@ pub(crate) struct Report {
     alerts_list: Vec<AlertLine>,
 }
 
+/// The alerts in order of date, rule and subject: partitions deliver them in any order.
+fn alert_lines(tally: &Tally) -> Vec<AlertLine> {
+    let mut alerts: Vec<&Alert> = tally.alerts.iter().collect();
+    alerts.sort_by(|a, b| (a.date, &a.rule, &a.subject).cmp(&(b.date, &b.rule, &b.subject)));
+    alerts.into_iter().map(AlertLine::from).collect()
+}
+
 /// Whether a key was made by `--garbage`: it belongs to no home.
 pub(crate) fn is_garbage(key: &str) -> bool {
     key.starts_with(producers::GARBAGE_KEY_PREFIX)
@@ -146,7 +153,7 @@ impl Report {
             last_event_date: produced.last_event.map(|date| date.to_string()),
             complete: produced.complete,
             prices_sha256: tally.prices_digest(|key| !is_garbage(key)),
-            alerts_list: tally.alerts.iter().map(AlertLine::from).collect(),
+            alerts_list: alert_lines(tally),
         }
     }
 

@@ -7,14 +7,15 @@ use model_core::date::EventDate;
 use model_core::drift_report::DriftReport;
 use model_core::monitoring::{ClosedWindow, InvalidSetting, Monitor, MonitorParams};
 use platform_kafka::{
-    BrokerConfig, Follower, FollowerEvent, Header, KafkaError, NextOffset, Outgoing, Progress,
-    PublishError, Publisher, Record,
+    BrokerConfig, EventClock, Follower, FollowerEvent, Header, KafkaError, NextOffset, Outgoing,
+    Progress, PublishError, Publisher, Record,
 };
 use platform_model_store::ModelStore;
 use platform_telemetry::ServiceHealth;
-use schemas::{ALERT_CONTENT_TYPE, AlertError, Codec, EncodeError, TopicNames, encode_alert};
+use schemas::{
+    ALERT_CONTENT_TYPE, AlertError, Codec, CodecError, EncodeError, TopicNames, encode_alert,
+};
 use thiserror::Error;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::MonitorMetrics;
@@ -51,9 +52,8 @@ pub struct MonitorContext {
     pub health: ServiceHealth,
     /// Metrics.
     pub metrics: MonitorMetrics,
-    /// A replay's clock: event time has reached this day and everything before it is
-    /// published. `None`: event time follows from the records.
-    pub clock: Option<watch::Receiver<EventDate>>,
+    /// Who tells event time, in days since 1970-01-01.
+    pub clock: EventClock,
     /// Ends the service.
     pub shutdown: CancellationToken,
 }
@@ -64,6 +64,9 @@ pub enum MonitorError {
     /// The broker.
     #[error(transparent)]
     Kafka(#[from] KafkaError),
+    /// The schemas built in cannot be used.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
     /// An output could not be published.
     #[error(transparent)]
     Publish(#[from] PublishError),
@@ -122,10 +125,7 @@ struct Service {
 
 impl Service {
     fn new(config: MonitorConfig, context: MonitorContext) -> Result<Self, MonitorError> {
-        let codec = Codec::new().map_err(|error| KafkaError::Setting {
-            setting: "schemas".into(),
-            reason: error.to_string(),
-        })?;
+        let codec = Codec::new()?;
         Ok(Self {
             monitor: Monitor::new(config.params.clone())?,
             reference: ReferenceFollower::new(config.model.clone(), context.store.clone()),
@@ -166,9 +166,9 @@ impl Service {
                         }
                     }
                 },
-                now = tick(&mut clock) => {
-                    self.advance(now).await?;
-                    self.context.progress.acknowledge_watermark(SERVICE, i64::from(now.0));
+                now = clock.tick() => {
+                    self.advance(event_date(now)).await?;
+                    self.context.progress.acknowledge_watermark(SERVICE, now);
                 }
             }
         }
@@ -226,8 +226,8 @@ impl Service {
     }
 
     async fn advance_by_records(&mut self) -> Result<(), MonitorError> {
-        match (&self.context.clock, self.latest_event) {
-            (None, Some(latest)) => {
+        match (self.context.clock.is_replay(), self.latest_event) {
+            (false, Some(latest)) => {
                 self.advance(latest.plus_days(-self.config.lateness_days)).await
             }
             _ => Ok(()),
@@ -274,6 +274,11 @@ impl Service {
     }
 }
 
+/// A clock counts days since 1970-01-01.
+fn event_date(days: i64) -> EventDate {
+    EventDate(i32::try_from(days).unwrap_or(i32::MAX))
+}
+
 fn log_window(report: &DriftReport) {
     tracing::info!(
         window = report.window.id(),
@@ -283,14 +288,4 @@ fn log_window(report: &DriftReport) {
         fired = ?report.fired,
         "window closed"
     );
-}
-
-/// The clock's next day; never, without a clock.
-async fn tick(clock: &mut Option<watch::Receiver<EventDate>>) -> EventDate {
-    if let Some(clock) = clock
-        && clock.changed().await.is_ok()
-    {
-        return *clock.borrow_and_update();
-    }
-    std::future::pending().await
 }

@@ -11,7 +11,7 @@ use platform_kafka::{
 };
 use platform_model_store::ModelStore;
 use platform_telemetry::ServiceHealth;
-use schemas::{Codec, EncodeError, TopicNames};
+use schemas::{Codec, CodecError, EncodeError, TopicNames};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
@@ -66,6 +66,9 @@ pub enum ScorerError {
     /// The broker.
     #[error(transparent)]
     Kafka(#[from] KafkaError),
+    /// The schemas built in cannot be used.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
     /// An output could not be published.
     #[error(transparent)]
     Publish(#[from] PublishError),
@@ -105,10 +108,7 @@ pub fn register(progress: &Progress, topics: &TopicNames, partitions: i32) {
 /// # Errors
 /// [`ScorerError`] when the broker is lost for good, or too many records in a row are bad.
 pub async fn run(config: ScorerConfig, context: ScorerContext) -> Result<(), ScorerError> {
-    let codec = Arc::new(Codec::new().map_err(|error| KafkaError::Setting {
-        setting: "schemas".into(),
-        reason: error.to_string(),
-    })?);
+    let codec = Arc::new(Codec::new()?);
     let followed = [config.topics.sales(), config.topics.models()];
     let mut service = Service {
         processor: Processor::new(

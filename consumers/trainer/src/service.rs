@@ -11,14 +11,13 @@ use model_core::training::{
     InvalidPolicy, RetrainPolicy, Training, TrainingArchive, TrainingError, TrainingParams, train,
 };
 use platform_kafka::{
-    BrokerConfig, Follower, FollowerEvent, KafkaError, NextOffset, Outgoing, Progress,
+    BrokerConfig, EventClock, Follower, FollowerEvent, KafkaError, NextOffset, Outgoing, Progress,
     PublishError, Publisher, Record,
 };
 use platform_model_store::{ModelStore, StoreError};
 use platform_telemetry::ServiceHealth;
-use schemas::{Codec, EncodeError, TopicNames};
+use schemas::{Codec, CodecError, EncodeError, TopicNames};
 use thiserror::Error;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::decide::{Trigger, registry_events};
@@ -57,8 +56,8 @@ pub struct TrainerContext {
     pub health: ServiceHealth,
     /// Metrics.
     pub metrics: TrainerMetrics,
-    /// A replay's clock; `None`: event time follows from the sales.
-    pub clock: Option<watch::Receiver<EventDate>>,
+    /// Who tells event time, in days since 1970-01-01; without a replay, the sales do.
+    pub clock: EventClock,
     /// Ends the service.
     pub shutdown: CancellationToken,
 }
@@ -69,6 +68,9 @@ pub enum TrainerError {
     /// The broker.
     #[error(transparent)]
     Kafka(#[from] KafkaError),
+    /// The schemas built in cannot be used.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
     /// An output could not be published.
     #[error(transparent)]
     Publish(#[from] PublishError),
@@ -134,10 +136,7 @@ struct Service {
 
 impl Service {
     fn new(config: TrainerConfig, context: TrainerContext) -> Result<Self, TrainerError> {
-        let codec = Codec::new().map_err(|error| KafkaError::Setting {
-            setting: "schemas".into(),
-            reason: error.to_string(),
-        })?;
+        let codec = Codec::new()?;
         Ok(Self {
             archive: Some(TrainingArchive::new(config.params.market)),
             registry: Registry::default(),
@@ -178,9 +177,10 @@ impl Service {
                         }
                     }
                 },
-                now = tick(&mut clock) => {
-                    self.bootstrap(now).await?;
-                    self.context.progress.acknowledge_watermark(SERVICE, i64::from(now.0));
+                now = clock.tick() => {
+                    let day = EventDate(i32::try_from(now).unwrap_or(i32::MAX));
+                    self.bootstrap(day).await?;
+                    self.context.progress.acknowledge_watermark(SERVICE, now);
                 }
             }
         }
@@ -222,7 +222,7 @@ impl Service {
 
     /// Answers the reports that wait, oldest window first.
     async fn work(&mut self) -> Result<(), TrainerError> {
-        if self.context.clock.is_none()
+        if !self.context.clock.is_replay()
             && let Some(latest) = self.latest_sale
         {
             self.bootstrap(latest.plus_days(1)).await?;
@@ -337,14 +337,4 @@ impl Service {
             }
         }
     }
-}
-
-/// The clock's next day; never, without a clock.
-async fn tick(clock: &mut Option<watch::Receiver<EventDate>>) -> EventDate {
-    if let Some(clock) = clock
-        && clock.changed().await.is_ok()
-    {
-        return *clock.borrow_and_update();
-    }
-    std::future::pending().await
 }

@@ -38,6 +38,7 @@
 //! partitions; transactions report success and mean nothing.
 
 mod batch;
+mod clock;
 mod config;
 mod context;
 pub mod dead_letter;
@@ -53,6 +54,7 @@ mod record;
 mod thread;
 mod topics;
 
+pub use clock::{EventClock, ReplayClock};
 pub use config::BrokerConfig;
 pub use embedded::{Broker, EmbeddedBroker};
 pub use error::{KafkaError, PublishError};
