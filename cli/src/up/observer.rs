@@ -10,6 +10,7 @@ use schemas::{Codec, TopicNames, decode_alert};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::tally::DeadLetterLine;
 use super::{Watch, spawn};
 use crate::error::CliError;
 use crate::serve::Deployment;
@@ -121,9 +122,19 @@ impl Observer {
                     tally.registry_event(&event);
                 }
             } else {
-                let reason = dead_letter::read_back(record).map(|letter| letter.code);
-                tally.dead_letter(reason.unwrap_or_default());
+                tally.dead_letter(dead_letter_line(record));
             }
         });
+    }
+}
+
+fn dead_letter_line(record: &Record) -> DeadLetterLine {
+    let Some(letter) = dead_letter::read_back(record) else { return DeadLetterLine::default() };
+    let key = record.key.as_deref().unwrap_or_default();
+    DeadLetterLine {
+        key: String::from_utf8_lossy(key).into_owned(),
+        topic: letter.topic,
+        reason: letter.code,
+        message: letter.message,
     }
 }

@@ -11,7 +11,7 @@ use model_core::registry::RegistryAction;
 use serde::Serialize;
 use serde_json::json;
 
-use super::tally::{AnswerOutcome, Tally};
+use super::tally::{AnswerOutcome, DeadLetterLine, Tally};
 
 /// What was produced, and how long it took.
 #[derive(Clone, Copy, Debug, Default)]
@@ -89,6 +89,7 @@ pub(crate) struct Report {
     complete: bool,
     prices_sha256: String,
     alerts_list: Vec<AlertLine>,
+    dead_letters_list: Vec<DeadLetterLine>,
 }
 
 /// The alerts in order of date, rule and subject: partitions deliver them in any order.
@@ -106,6 +107,8 @@ pub(crate) fn is_garbage(key: &str) -> bool {
 impl Report {
     pub(crate) fn new(tally: &Tally, produced: &Produced) -> Self {
         let accuracy = tally.accuracy();
+        let mut dead_letters_list = tally.dead_letters_list.clone();
+        dead_letters_list.sort();
         let champion = tally.registry.champion();
         let mut no_estimate_reasons: BTreeMap<&'static str, u64> = BTreeMap::new();
         for answer in tally.answers.values() {
@@ -154,6 +157,7 @@ impl Report {
             complete: produced.complete,
             prices_sha256: tally.prices_digest(|key| !is_garbage(key)),
             alerts_list: alert_lines(tally),
+            dead_letters_list,
         }
     }
 

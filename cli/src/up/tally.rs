@@ -7,6 +7,7 @@ use model_core::date::EventDate;
 use model_core::estimate::{PriceEstimate, PriceOutcome};
 use model_core::listing::Sale;
 use model_core::registry::{Registry, RegistryAction, RegistryEvent};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 /// One answered listing.
@@ -23,6 +24,18 @@ pub(crate) struct Answer {
 pub(crate) enum AnswerOutcome {
     Priced { estimate: f64, lower: f64, upper: f64 },
     NoEstimate { reason: &'static str, detail: String },
+}
+
+/// Dead letters that a summary shows one by one; all of them are counted.
+const MAX_LISTED_DEAD_LETTERS: usize = 1_000;
+
+/// One dead letter of the summary.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) struct DeadLetterLine {
+    pub(crate) key: String,
+    pub(crate) topic: String,
+    pub(crate) reason: String,
+    pub(crate) message: String,
 }
 
 /// Accuracy of the live prices against the sales that followed.
@@ -42,6 +55,7 @@ pub(crate) struct Tally {
     pub(crate) no_estimate: u64,
     pub(crate) dead_letters: u64,
     pub(crate) dead_letter_reasons: BTreeMap<String, u64>,
+    pub(crate) dead_letters_list: Vec<DeadLetterLine>,
     pub(crate) drift_windows: u64,
     pub(crate) alerts: Vec<Alert>,
     pub(crate) registry: Registry,
@@ -99,9 +113,12 @@ impl Tally {
         }
     }
 
-    pub(crate) fn dead_letter(&mut self, reason: String) {
+    pub(crate) fn dead_letter(&mut self, letter: DeadLetterLine) {
         self.dead_letters += 1;
-        *self.dead_letter_reasons.entry(reason).or_default() += 1;
+        *self.dead_letter_reasons.entry(letter.reason.clone()).or_default() += 1;
+        if self.dead_letters_list.len() < MAX_LISTED_DEAD_LETTERS {
+            self.dead_letters_list.push(letter);
+        }
     }
 
     pub(crate) fn count(&self, action: RegistryAction) -> u64 {
