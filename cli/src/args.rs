@@ -63,7 +63,11 @@ pub(crate) enum Command {
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub(crate) enum TopicsCommand {
     /// Create the topics that do not exist, with their settings.
-    Create,
+    Create {
+        /// Keep records for good: for replays, whose records carry dates of long ago.
+        #[arg(long)]
+        keep: bool,
+    },
 }
 
 /// Configuration as it is in force.

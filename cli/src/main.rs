@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::{Cli, Command, ConfigCommand, TopicsCommand};
 use crate::error::CliError;
+use crate::serve::Retention;
 use crate::settings::Settings;
 
 fn main() -> ExitCode {
@@ -48,7 +49,10 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Score => serve::score(settings, shutdown).await,
             Command::Monitor => serve::monitor(settings, shutdown).await,
             Command::Train => serve::train(settings, shutdown).await,
-            Command::Topics(TopicsCommand::Create) => serve::create_topics(settings).await,
+            Command::Topics(TopicsCommand::Create { keep }) => {
+                let retention = if keep { Retention::Keep } else { Retention::ByTopic };
+                serve::create_topics(settings, retention).await
+            }
             Command::Config(ConfigCommand::Check) => Ok(()),
             Command::Config(ConfigCommand::Show) => {
                 let text = settings.to_toml().map_err(CliError::failed)?;

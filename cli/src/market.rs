@@ -70,8 +70,11 @@ fn mapping_path(args: &ReplayArgs) -> Result<PathBuf, CliError> {
     if let Some(mapping) = &args.mapping {
         return Ok(mapping.clone());
     }
+    if !args.data.exists() {
+        return Err(CliError::usage(anyhow!("--data {}: no such file", args.data.display())));
+    }
     let beside = args.data.with_file_name("mapping.toml");
-    if beside.is_file() || !args.data.exists() {
+    if beside.is_file() {
         return Ok(beside);
     }
     let shown = beside.display();

@@ -97,9 +97,12 @@ pub(crate) async fn ensure_topics(
 }
 
 /// `homestream topics create`.
-pub(crate) async fn create_topics(settings: Settings) -> Result<(), CliError> {
+pub(crate) async fn create_topics(
+    settings: Settings,
+    retention: Retention,
+) -> Result<(), CliError> {
     let broker = Broker::Remote(connect(&settings).await?);
-    for (name, status) in ensure_topics(&broker, &settings, Retention::ByTopic).await? {
+    for (name, status) in ensure_topics(&broker, &settings, retention).await? {
         let word = match status {
             TopicStatus::Created => "created",
             TopicStatus::Existing => "exists",

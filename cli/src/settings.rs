@@ -232,10 +232,13 @@ impl Settings {
             }
         }
         let section = |error: String| SettingsError::Section(error);
+        if let Some(broker) = self.broker() {
+            broker.validate().map_err(|error| section(format!("kafka.properties: {error}")))?;
+        }
         self.topic_names()?;
         self.training.check().map_err(|error| section(error.to_string()))?;
         self.retrain.check().map_err(|error| section(error.to_string()))?;
-        self.monitor.rules.check().map_err(|error| section(error.to_string()))?;
+        self.monitor.rules.check().map_err(|error| section(format!("monitor.rules.{error}")))?;
         Ok(())
     }
 

@@ -38,7 +38,7 @@ impl Default for CalibrationParams {
 
 /// A calibration parameter outside its range.
 #[derive(Clone, Debug, PartialEq, Error)]
-#[error("calibration.{name} is {value}, expected {expected}")]
+#[error("training.calibration.{name} is {value}, expected {expected}")]
 pub struct InvalidCalibrationParam {
     /// Name of the setting.
     pub name: &'static str,

@@ -46,6 +46,9 @@ pub use self::params::{InvalidSetting, MonitorParams, WindowKind};
 
 /// Latest event date that is counted, 2200-01-01: window arithmetic stays inside the calendar.
 const NEWEST_EVENT: EventDate = EventDate(84_006);
+/// Names of the rules, as reports and alerts carry them.
+pub const RULES: [&str; 6] =
+    ["feature_drift", "estimate_drift", "level_drift", "accuracy", "coverage", "no_estimate"];
 /// Windows without any data that are reported in a row; of a longer silence the rest is not.
 pub const MAX_EMPTY_WINDOWS: u32 = 36;
 

@@ -216,6 +216,11 @@ impl Registry {
         self.champions.last().map(|(_, version)| version.as_str())
     }
 
+    /// The champion's version id and the date since which it is champion.
+    pub fn champion_since(&self) -> Option<(&str, EventDate)> {
+        self.champions.last().map(|(since, version)| (version.as_str(), *since))
+    }
+
     /// The champion on a date of event time, counting events of that date.
     pub fn champion_at(&self, date: EventDate) -> Option<&str> {
         self.champions.iter().rev().find(|(on, _)| *on <= date).map(|(_, version)| version.as_str())

@@ -89,6 +89,14 @@ pub(crate) async fn run(
         for warning in &market.warnings {
             watched.display.say("warning", json!(warning));
         }
+        let (history, needed) = (market.plan.history.len(), settings.training.min_sales);
+        if history < needed {
+            let warning = format!(
+                "{history} sales of history, the first training needs {needed}: until then homes \
+                 get no estimate (raise --history or lower training.min_sales)"
+            );
+            watched.display.say("warning", json!(warning));
+        }
     });
 
     let deployment = Deployment {

@@ -107,8 +107,7 @@ pub(crate) fn is_garbage(key: &str) -> bool {
 impl Report {
     pub(crate) fn new(tally: &Tally, produced: &Produced) -> Self {
         let accuracy = tally.accuracy();
-        let mut dead_letters_list = tally.dead_letters_list.clone();
-        dead_letters_list.sort();
+
         let champion = tally.registry.champion();
         let mut no_estimate_reasons: BTreeMap<&'static str, u64> = BTreeMap::new();
         for answer in tally.answers.values() {
@@ -157,7 +156,7 @@ impl Report {
             complete: produced.complete,
             prices_sha256: tally.prices_digest(|key| !is_garbage(key)),
             alerts_list: alert_lines(tally),
-            dead_letters_list,
+            dead_letters_list: tally.dead_letters_list.iter().cloned().collect(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What `up` knows of its own run: counted from the topics, as any reader would.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model_core::alert::Alert;
 use model_core::date::EventDate;
@@ -55,7 +55,7 @@ pub(crate) struct Tally {
     pub(crate) no_estimate: u64,
     pub(crate) dead_letters: u64,
     pub(crate) dead_letter_reasons: BTreeMap<String, u64>,
-    pub(crate) dead_letters_list: Vec<DeadLetterLine>,
+    pub(crate) dead_letters_list: BTreeSet<DeadLetterLine>,
     pub(crate) drift_windows: u64,
     pub(crate) alerts: Vec<Alert>,
     pub(crate) registry: Registry,
@@ -116,8 +116,10 @@ impl Tally {
     pub(crate) fn dead_letter(&mut self, letter: DeadLetterLine) {
         self.dead_letters += 1;
         *self.dead_letter_reasons.entry(letter.reason.clone()).or_default() += 1;
-        if self.dead_letters_list.len() < MAX_LISTED_DEAD_LETTERS {
-            self.dead_letters_list.push(letter);
+        // The first by key, whatever the order in which partitions deliver them.
+        self.dead_letters_list.insert(letter);
+        if self.dead_letters_list.len() > MAX_LISTED_DEAD_LETTERS {
+            self.dead_letters_list.pop_last();
         }
     }
 

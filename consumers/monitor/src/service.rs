@@ -100,6 +100,7 @@ pub async fn run(config: MonitorConfig, context: MonitorContext) -> Result<(), M
         config.topics.models(),
         config.topics.drift(),
     ];
+    context.health.expect("monitor");
     let mut service = Service::new(config, context)?;
     let topics = topics.each_ref().map(String::as_str);
     let mut follower = Follower::start(&service.context.broker, SERVICE, &topics)?;

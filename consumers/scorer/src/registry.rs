@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use model_core::date::EventDate;
 use model_core::estimate::ModelRef;
 use model_core::model::{ArtifactError, PricingModel};
 use model_core::registry::{Registry, RegistryEvent};
@@ -37,6 +38,11 @@ impl RegistryFollower {
         if let Err(error) = self.registry.apply(event) {
             tracing::warn!(%error, version = event.version, "registry event left out");
         }
+    }
+
+    /// The champion's version and since when it is that, event time.
+    pub(crate) fn champion_since(&self) -> Option<(String, EventDate)> {
+        self.registry.champion_since().map(|(version, since)| (version.to_owned(), since))
     }
 
     /// The champion's artifact, when it is not `serving` already.

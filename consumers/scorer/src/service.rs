@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use model_core::alert::{Alert, AlertState};
+use model_core::drift_report::Window;
 use model_core::engine::{InstallError, PricingEngine};
 use model_core::market::MarketParams;
 use platform_kafka::{
-    BrokerConfig, ConsumerEvent, Follower, FollowerEvent, GroupConfig, GroupConsumer, KafkaError,
-    NextOffset, Outgoing, Progress, PublishError, Publisher, Record,
+    BrokerConfig, ConsumerEvent, Follower, FollowerEvent, GroupConfig, GroupConsumer, Header,
+    KafkaError, NextOffset, Outgoing, Progress, PublishError, Publisher, Record,
 };
 use platform_model_store::ModelStore;
 use platform_telemetry::ServiceHealth;
@@ -75,6 +77,9 @@ pub enum ScorerError {
     /// An answer could not be encoded.
     #[error("cannot encode an answer: {0}")]
     Encode(#[from] EncodeError),
+    /// An alert could not be encoded.
+    #[error("cannot encode an alert: {0}")]
+    Alert(#[from] AlertError),
     /// Something is wrong with more than the records.
     #[error(
         "{count} records in a row could not be used, the last at {topic}[{partition}]@{offset}: \
@@ -108,6 +113,8 @@ pub fn register(progress: &Progress, topics: &TopicNames, partitions: i32) {
 /// # Errors
 /// [`ScorerError`] when the broker is lost for good, or too many records in a row are bad.
 pub async fn run(config: ScorerConfig, context: ScorerContext) -> Result<(), ScorerError> {
+    context.health.expect("market_index");
+    context.health.expect("listings");
     let codec = Arc::new(Codec::new()?);
     let followed = [config.topics.sales(), config.topics.models()];
     let mut service = Service {
@@ -122,6 +129,7 @@ pub async fn run(config: ScorerConfig, context: ScorerContext) -> Result<(), Sco
         publisher: Publisher::new(&context.broker, context.progress.clone())?,
         codec,
         dead_letters_in_a_row: 0,
+        refused: None,
         sales_topic: config.topics.sales(),
         caught_up: false,
         context,
@@ -141,6 +149,8 @@ struct Service {
     publisher: Publisher,
     codec: Arc<Codec>,
     dead_letters_in_a_row: usize,
+    /// Version that is champion and could not be served, once told.
+    refused: Option<String>,
     sales_topic: String,
     caught_up: bool,
     context: ScorerContext,
@@ -204,8 +214,7 @@ impl Service {
             Some(FollowerEvent::Failed(error)) => Err(error.into()),
             Some(FollowerEvent::CaughtUp) => {
                 self.caught_up = true;
-                self.swap();
-                Ok(())
+                self.swap_and_tell().await
             }
             Some(FollowerEvent::Records(records)) => {
                 let mut dead_letters = Vec::new();
@@ -222,7 +231,7 @@ impl Service {
                     self.publisher.publish(dead_letters).await?;
                 }
                 if self.caught_up {
-                    self.swap();
+                    self.swap_and_tell().await?;
                 }
                 self.processed(&records);
                 Ok(())
@@ -241,18 +250,18 @@ impl Service {
     }
 
     /// Installs the champion when it has changed. One that cannot be served is refused and
-    /// the champion before it goes on.
-    fn swap(&mut self) {
+    /// the champion before it goes on; why, is returned.
+    fn swap(&mut self) -> Option<String> {
         let serving = self.processor.engine.champion().map(|(reference, _)| reference.clone());
         let refused = match self.registry.champion_other_than(serving.as_ref()) {
-            Ok(None) => return,
+            Ok(None) => return None,
             Ok(Some((model, reference))) => {
                 let version = reference.version.clone();
                 match self.processor.engine.install(model, reference) {
                     Ok(()) => {
                         tracing::info!(version, "champion installed");
                         self.context.metrics.swaps.with_label_values(&["installed"]).inc();
-                        return;
+                        return None;
                     }
                     Err(error @ InstallError::Window { .. }) => format!("{version}: {error}"),
                 }
@@ -261,6 +270,45 @@ impl Service {
         };
         tracing::error!(refused, "champion refused, the one before it goes on");
         self.context.metrics.swaps.with_label_values(&["refused"]).inc();
+        Some(refused)
+    }
+
+    /// Swaps, and tells alert subscribers when a champion is refused or served again.
+    async fn swap_and_tell(&mut self) -> Result<(), ScorerError> {
+        let champion = self.registry.champion_since();
+        let refused = self.swap();
+        let Some((version, since)) = champion else { return Ok(()) };
+        let state = match (&refused, &self.refused) {
+            (Some(_), Some(told)) if *told == version => return Ok(()),
+            (Some(_), _) => AlertState::Firing,
+            (None, Some(_)) => AlertState::Resolved,
+            (None, None) => return Ok(()),
+        };
+        let summary = refused
+            .clone()
+            .map_or_else(|| format!("{version} is served"), |why| format!("not served: {why}"));
+        self.refused = refused.is_some().then_some(version);
+        let serving = self.processor.engine.champion().map(|(model, _)| model.version.clone());
+        let alert = Alert {
+            rule: "artifact_refused".into(),
+            subject: "champion".into(),
+            value: f64::from(u8::from(refused.is_some())),
+            threshold: 1.0,
+            state,
+            date: since,
+            window: Window { start: since, end: since.plus_days(1) },
+            model_version: serving.unwrap_or_default(),
+            summary,
+        };
+        let mut outgoing = Outgoing::new(
+            self.config.topics.alerts().into(),
+            alert.fingerprint().into_bytes(),
+            encode_alert(&alert)?,
+        );
+        outgoing.headers = vec![Header::text("content-type", ALERT_CONTENT_TYPE)];
+        outgoing.timestamp_ms = Some(since.to_timestamp_ms());
+        self.publisher.publish(vec![outgoing]).await?;
+        Ok(())
     }
 
     /// Prices a batch, publishes the answers and commits the batch once they are acknowledged.

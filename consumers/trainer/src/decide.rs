@@ -49,6 +49,25 @@ pub(crate) fn registry_events(
     vec![registered, evaluated, event(decision, &training.gate.why)]
 }
 
+/// The decision on a version whose trainer died before it could decide.
+pub(crate) fn abandoned(
+    model_name: &str,
+    version: &str,
+    registered_on: EventDate,
+) -> RegistryEvent {
+    RegistryEvent {
+        model: model_name.to_owned(),
+        version: version.to_owned(),
+        action: RegistryAction::Rejected,
+        event_date: registered_on,
+        who: "trainer".to_owned(),
+        why: "its trainer ended before it was decided".to_owned(),
+        digest: None,
+        lineage: None,
+        metrics: Default::default(),
+    }
+}
+
 fn lineage(model: &PricingModel, trigger: &Trigger) -> Lineage {
     Lineage {
         strategy: model.strategy.clone(),

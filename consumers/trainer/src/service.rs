@@ -6,7 +6,7 @@ use std::time::Duration;
 use model_core::date::EventDate;
 use model_core::drift_report::DriftReport;
 use model_core::model::{self, ArtifactError, PricingModel};
-use model_core::registry::Registry;
+use model_core::registry::{Registry, RegistryEvent, VersionStatus};
 use model_core::training::{
     InvalidPolicy, RetrainPolicy, Training, TrainingArchive, TrainingError, TrainingParams, train,
 };
@@ -20,7 +20,7 @@ use schemas::{Codec, CodecError, EncodeError, TopicNames};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use crate::decide::{Trigger, registry_events};
+use crate::decide::{Trigger, abandoned, registry_events};
 use crate::metrics::TrainerMetrics;
 
 /// Name under which the trainer reports progress and health.
@@ -111,6 +111,7 @@ pub async fn run(config: TrainerConfig, context: TrainerContext) -> Result<(), T
     config.params.check()?;
     config.policy.check()?;
     let topics = [config.topics.sales(), config.topics.models(), config.topics.drift()];
+    context.health.expect("trainer");
     let mut service = Service::new(config, context)?;
     let topics = topics.each_ref().map(String::as_str);
     let mut follower = Follower::start(&service.context.broker, SERVICE, &topics)?;
@@ -129,6 +130,8 @@ struct Service {
     publisher: Publisher,
     latest_sale: Option<EventDate>,
     caught_up: bool,
+    /// Sales with which the first training failed: it is tried again with a tenth more.
+    bootstrap_failed_with: usize,
     models_topic: Arc<str>,
     config: TrainerConfig,
     context: TrainerContext,
@@ -146,6 +149,7 @@ impl Service {
             publisher: Publisher::new(&context.broker, context.progress.clone())?,
             latest_sale: None,
             caught_up: false,
+            bootstrap_failed_with: 0,
             models_topic: config.topics.models().into(),
             config,
             context,
@@ -163,6 +167,7 @@ impl Service {
                     Some(FollowerEvent::Failed(error)) => return Err(error.into()),
                     Some(FollowerEvent::CaughtUp) => {
                         self.caught_up = true;
+                        self.close_undecided().await?;
                         self.context.health.set_ready("trainer");
                         self.work().await?;
                     }
@@ -220,6 +225,35 @@ impl Service {
         }
     }
 
+    /// Rejects versions that a trainer before this one registered and never decided: it died
+    /// in between. The next window that asks is answered by a training of its own.
+    async fn close_undecided(&mut self) -> Result<(), TrainerError> {
+        let undecided: Vec<RegistryEvent> = self
+            .registry
+            .versions()
+            .filter(|(_, version)| version.status == VersionStatus::Candidate)
+            .map(|(id, version)| abandoned(&self.config.model, id, version.registered_on))
+            .collect();
+        self.publish_events(&undecided).await
+    }
+
+    async fn publish_events(&mut self, events: &[RegistryEvent]) -> Result<(), TrainerError> {
+        let mut outputs = Vec::with_capacity(events.len());
+        for event in events {
+            let payload = self.codec.encode_registry_event(event)?;
+            let key = self.config.model.as_bytes();
+            let mut outgoing = Outgoing::new(self.models_topic.clone(), key, payload);
+            outgoing.timestamp_ms = Some(event.event_date.to_timestamp_ms());
+            outputs.push(outgoing);
+        }
+        self.publisher.publish(outputs).await?;
+        // Our own events come back on the topic; applied now, they change nothing then.
+        for event in events {
+            let _ = self.registry.apply(event);
+        }
+        Ok(())
+    }
+
     /// Answers the reports that wait, oldest window first.
     async fn work(&mut self) -> Result<(), TrainerError> {
         if !self.context.clock.is_replay()
@@ -249,12 +283,17 @@ impl Service {
         let sales = self.archive.as_ref().map_or(0, TrainingArchive::len);
         let wanted = self.registry.champion().is_none()
             && !self.registry.has_trigger(BOOTSTRAP)
-            && sales >= self.config.params.min_sales;
+            && sales >= self.config.params.min_sales
+            && sales > self.bootstrap_failed_with + self.bootstrap_failed_with / 10;
         if !wanted {
             return Ok(());
         }
         let why = format!("{sales} sales and no champion yet");
-        self.train(Trigger { id: BOOTSTRAP.into(), as_of: now, why }).await
+        self.train(Trigger { id: BOOTSTRAP.into(), as_of: now, why }).await?;
+        if self.registry.champion().is_none() {
+            self.bootstrap_failed_with = sales;
+        }
+        Ok(())
     }
 
     async fn train(&mut self, trigger: Trigger) -> Result<(), TrainerError> {
@@ -288,19 +327,7 @@ impl Service {
         debug_assert_eq!(digest, model::digest(&bytes));
         let version = self.registry.next_version();
         let events = registry_events(&self.config.model, &version, &digest, trigger, &training);
-        let mut outputs = Vec::with_capacity(events.len());
-        for event in &events {
-            let payload = self.codec.encode_registry_event(event)?;
-            let key = self.config.model.as_bytes();
-            let mut outgoing = Outgoing::new(self.models_topic.clone(), key, payload);
-            outgoing.timestamp_ms = Some(trigger.as_of.to_timestamp_ms());
-            outputs.push(outgoing);
-        }
-        self.publisher.publish(outputs).await?;
-        // Our own events come back on the topic; applied now, they are left out then.
-        for event in &events {
-            let _ = self.registry.apply(event);
-        }
+        self.publish_events(&events).await?;
         let result = if training.gate.passed { "promoted" } else { "rejected" };
         self.context.metrics.trainings.with_label_values(&[result]).inc();
         tracing::info!(version, result, why = training.gate.why, "training done");

@@ -38,7 +38,7 @@ pub enum InstallError {
     /// The index no longer holds the sales that the model looks at.
     #[error(
         "the model looks back {model} days, the market index holds {index}: \
-         raise market.window_days and restart"
+         raise training.market.window_days and restart"
     )]
     Window {
         /// Days that the model looks back.

@@ -43,7 +43,7 @@ impl Default for MarketParams {
 
 /// A market parameter outside its range.
 #[derive(Clone, Debug, PartialEq, Error)]
-#[error("market.{name} is {value}, expected {expected}")]
+#[error("training.market.{name} is {value}, expected {expected}")]
 pub struct InvalidMarketParam {
     /// Name of the setting.
     pub name: &'static str,

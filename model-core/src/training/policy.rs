@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use crate::date::EventDate;
 use crate::drift_report::DriftReport;
+use crate::monitoring::RULES;
 
 /// When to retrain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,21 +24,29 @@ impl Default for RetrainPolicy {
     }
 }
 
-/// The policy's cool-down is out of range.
+/// A setting of the policy that cannot be.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("retrain.cooldown_days is {0}, expected 1 to 3650")]
-pub struct InvalidPolicy(pub i32);
+pub enum InvalidPolicy {
+    /// The cool-down is out of range.
+    #[error("retrain.cooldown_days is {0}, expected 1 to 3650")]
+    Cooldown(i32),
+    /// The monitor has no such rule.
+    #[error("retrain.on names {0:?}, the monitor's rules are {}", RULES.join(", "))]
+    UnknownRule(String),
+}
 
 impl RetrainPolicy {
     /// Checks the policy.
     ///
     /// # Errors
-    /// [`InvalidPolicy`] when the cool-down is out of range.
+    /// [`InvalidPolicy`] when the cool-down is out of range or a rule does not exist.
     pub fn check(&self) -> Result<(), InvalidPolicy> {
-        if (1..=3_650).contains(&self.cooldown_days) {
-            Ok(())
-        } else {
-            Err(InvalidPolicy(self.cooldown_days))
+        if !(1..=3_650).contains(&self.cooldown_days) {
+            return Err(InvalidPolicy::Cooldown(self.cooldown_days));
+        }
+        match self.on.iter().find(|on| !RULES.contains(&on.as_str())) {
+            Some(unknown) => Err(InvalidPolicy::UnknownRule(unknown.clone())),
+            None => Ok(()),
         }
     }
 
@@ -89,6 +98,10 @@ mod tests {
         assert_eq!(policy.asks(&drifted, Some(EventDate(111))), Vec::<&str>::new());
         assert_eq!(policy.asks(&drifted, Some(EventDate(110))), ["feature_drift:wall"]);
         assert!(policy.asks(&report(200, &[]), None).is_empty());
+        assert_eq!(policy.check(), Ok(()));
+        let misspelt = RetrainPolicy { on: vec!["feature_drfit".into()], ..policy.clone() };
+        let error = misspelt.check().unwrap_err().to_string();
+        assert!(error.contains("feature_drfit") && error.contains("feature_drift,"), "{error}");
         assert!(RetrainPolicy { cooldown_days: 0, ..policy }.check().is_err());
     }
 }
