@@ -284,3 +284,6 @@ enum Margin {
     Times(f64),
     Plus(f64),
 }
+
+#[cfg(test)]
+mod tests;
