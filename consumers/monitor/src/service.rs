@@ -166,7 +166,8 @@ impl Service {
                         }
                     }
                 },
-                now = tick(&mut clock) => {
+                // Before, what the topics already hold would be decided again.
+                now = tick(&mut clock), if self.caught_up => {
                     self.advance(now).await?;
                     self.context.progress.acknowledge_watermark(SERVICE, i64::from(now.0));
                 }
