@@ -40,7 +40,40 @@ impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // One line: the causes after the error itself.
         match self {
-            Self::Usage(error) | Self::Failed(error) => write!(f, "{error:#}"),
+            Self::Usage(error) | Self::Failed(error) => {
+                f.write_str(&one_line(&format!("{error:#}")))
+            }
         }
+    }
+}
+
+/// A message of several lines in one, without the excerpt of the file that parsers draw
+/// (`3 | [topics`): the line's number stands in the message.
+fn one_line(message: &str) -> String {
+    let drawn = |line: &str| {
+        line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ').starts_with('|')
+    };
+    let told: Vec<&str> = message
+        .lines()
+        .filter(|line| !drawn(line))
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    told.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_however_its_cause_is_drawn() {
+        let drawn = "TOML parse error at line 1, column 8\n  |\n1 | [topics\n  |        ^\nunclosed table\n";
+        let error = CliError::usage(anyhow::anyhow!(drawn).context("configuration"));
+        assert_eq!(
+            error.to_string(),
+            "configuration: TOML parse error at line 1, column 8; unclosed table"
+        );
+        assert_eq!(one_line("plain: a | b"), "plain: a | b");
     }
 }

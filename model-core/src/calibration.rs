@@ -117,6 +117,14 @@ impl ErrorTracker {
         self.trim();
     }
 
+    /// Forgets what was recorded on and after a day, so that it can be recorded again.
+    pub fn forget_from(&mut self, date: EventDate) {
+        self.days.split_off(&date);
+        if self.cached.is_some_and(|(cached_on, _)| cached_on > date) {
+            self.cached = None;
+        }
+    }
+
     /// The correction of estimates dated `date`: from sales before it.
     pub fn as_of(&mut self, date: EventDate) -> Correction {
         if let Some((cached_on, correction)) = self.cached

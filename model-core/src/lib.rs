@@ -18,4 +18,6 @@ pub mod market;
 pub mod model;
 pub mod monitoring;
 pub mod registry;
+#[cfg(test)]
+mod synthetic;
 pub mod training;

@@ -19,7 +19,10 @@ pub mod source;
 mod suggest;
 
 pub use error::{ReadError, RowError, SourceError};
-pub use garbage::{GARBAGE_KEY_PREFIX, GarbageRecord, Garbler, parse_share, plan_garbage};
+pub use garbage::{
+    GARBAGE_KEY_PREFIX, GarbageKind, GarbageRecord, Garbler, OVERSIZED_BYTES, parse_share,
+    plan_garbage,
+};
 pub use load::{LoadError, LoadedListings, LoadedSales, load_listings, load_sales};
 pub use mapping::{Mapping, MappingError};
 pub use publish::Records;

@@ -49,3 +49,7 @@ impl ReferenceFollower {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "reference_tests.rs"]
+mod tests;

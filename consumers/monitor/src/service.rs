@@ -167,7 +167,8 @@ impl Service {
                         }
                     }
                 },
-                now = clock.tick() => {
+                // Before, what the topics already hold would be decided again.
+                now = clock.tick(), if self.caught_up => {
                     self.advance(event_date(now)).await?;
                     self.context.progress.acknowledge_watermark(SERVICE, now);
                 }

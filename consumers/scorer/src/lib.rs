@@ -15,6 +15,8 @@ mod metrics;
 mod processor;
 mod registry;
 mod service;
+#[cfg(test)]
+mod testing;
 
 pub use metrics::ScorerMetrics;
 pub use service::{SERVICE, ScorerConfig, ScorerContext, ScorerError, register, run};

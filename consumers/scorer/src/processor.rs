@@ -191,3 +191,7 @@ fn carried_headers(record: &Record) -> Vec<Header> {
         .into_iter()
         .collect()
 }
+
+#[cfg(test)]
+#[path = "processor_tests.rs"]
+mod tests;

@@ -65,3 +65,7 @@ impl RegistryFollower {
         Ok(Some((Arc::new(model), reference)))
     }
 }
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;

@@ -13,7 +13,9 @@ use platform_kafka::{
 };
 use platform_model_store::ModelStore;
 use platform_telemetry::ServiceHealth;
-use schemas::{Codec, CodecError, EncodeError, TopicNames};
+use schemas::{
+    ALERT_CONTENT_TYPE, AlertError, Codec, CodecError, EncodeError, TopicNames, encode_alert,
+};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 

@@ -182,7 +182,8 @@ impl Service {
                         }
                     }
                 },
-                now = clock.tick() => {
+                // Before, what the topics already hold would be decided again.
+                now = clock.tick(), if self.caught_up => {
                     let day = EventDate(i32::try_from(now).unwrap_or(i32::MAX));
                     self.bootstrap(day).await?;
                     self.context.progress.acknowledge_watermark(SERVICE, now);

@@ -21,10 +21,9 @@ use crate::market::{MarketIndex, MarketParams, MarketView};
 use crate::model::PricingModel;
 
 /// Sales are kept whole this long, so that a new champion's errors can be computed on those
-/// since its training: longer than champions usually reign.
+/// since its training: longer than champions usually reign. The index answers queries as far
+/// back, for those errors as for late listings.
 const RECENT_DAYS: i32 = 400;
-/// Queries may look this far behind the latest sale (late listings, homes long on the market).
-const LATE_DAYS: i32 = 120;
 /// Fewer comparables than this and a price would be a guess.
 const MIN_NEARBY: usize = 5;
 /// A home this many times larger or smaller than any learned from is out of domain.
@@ -55,6 +54,18 @@ struct Champion {
     errors: ErrorTracker,
     /// Sales before this day are in `errors`.
     followed_until: EventDate,
+}
+
+impl Champion {
+    /// Takes back the errors on sales from a day on: a sale of that day came late or was
+    /// corrected, and later errors rest on it.
+    fn follow_again_from(&mut self, day: EventDate) {
+        let day = day.max(self.model.trained_through.plus_days(1));
+        if day < self.followed_until {
+            self.errors.forget_from(day);
+            self.followed_until = day;
+        }
+    }
 }
 
 /// The state from which listings are priced.
@@ -88,19 +99,28 @@ impl PricingEngine {
 
     /// Records a sale. One with a known key replaces it; one seen before changes nothing.
     pub fn record_sale(&mut self, sale: Sale) {
-        if sale.closed_on < self.viewed_until {
-            self.generation += 1;
+        let place = (sale.closed_on, sale.key.clone());
+        if self.recent.get(&place) == Some(&sale) {
+            return;
         }
+        let mut changed_from = sale.closed_on;
         if let Some(replaced) = self.index.insert(&sale) {
             self.recent.remove(&(replaced, sale.key.clone()));
+            changed_from = changed_from.min(replaced);
         }
-        self.recent.insert((sale.closed_on, sale.key.clone()), sale);
+        self.recent.insert(place, sale);
+        if changed_from < self.viewed_until {
+            self.generation += 1;
+        }
+        if let Some(champion) = &mut self.champion {
+            champion.follow_again_from(changed_from);
+        }
         let Some(latest) = self.index.latest() else { return };
         // Once a month of event time is often enough to keep memory bounded.
         if latest.days_since(self.evicted_on) >= 30 {
             self.evicted_on = latest;
-            self.index.evict(latest.plus_days(-LATE_DAYS));
             let horizon = latest.plus_days(-RECENT_DAYS);
+            self.index.evict(horizon);
             self.recent = self.recent.split_off(&(horizon, String::new()));
         }
     }
@@ -264,3 +284,6 @@ enum Margin {
     Times(f64),
     Plus(f64),
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,11 @@ const LEVEL_DAYS: i32 = 180;
 /// Fewer sales than this say nothing about a level.
 const MIN_SALES: usize = 20;
 
+/// The first day that the level of the month of `date` looks at.
+pub(super) fn oldest_needed(date: EventDate) -> EventDate {
+    date.month_start().plus_days(-LEVEL_DAYS)
+}
+
 /// Median log price per area of the [`LEVEL_DAYS`] before each month.
 #[derive(Debug, Default)]
 pub(super) struct LevelSeries {
@@ -47,9 +52,8 @@ impl LevelSeries {
         *cache.entry(month).or_insert_with(|| self.compute(month))
     }
 
-    /// Drops what no month from that of `oldest` on looks at. Cached levels stay.
-    pub(super) fn evict(&mut self, oldest: EventDate) {
-        let horizon = oldest.month_start().plus_days(-LEVEL_DAYS);
+    /// Drops the sales before a day. Cached levels stay.
+    pub(super) fn drop_before(&mut self, horizon: EventDate) {
         self.values = self.values.split_off(&horizon);
     }
 

@@ -116,6 +116,8 @@ type Spot = GeomWithData<[f64; 3], u32>;
 #[derive(Debug)]
 pub struct MarketIndex {
     params: MarketParams,
+    /// Sales are kept for queries that look this many days back, the most ever asked for.
+    kept_days: i32,
     sales: Vec<IndexedSale>,
     by_key: HashMap<Arc<str>, u32>,
     by_date: BTreeMap<(EventDate, Arc<str>), u32>,
@@ -131,6 +133,7 @@ impl MarketIndex {
     pub fn new(params: MarketParams) -> Self {
         Self {
             params,
+            kept_days: params.window_days,
             sales: Vec::new(),
             by_key: HashMap::new(),
             by_date: BTreeMap::new(),
@@ -150,6 +153,7 @@ impl MarketIndex {
     /// Changes how the index is looked at; what has been evicted stays away.
     pub fn set_params(&mut self, params: MarketParams) {
         self.params = params;
+        self.kept_days = self.kept_days.max(params.window_days);
     }
 
     /// Sales in the index.
@@ -172,10 +176,10 @@ impl MarketIndex {
     ///
     /// Returns the date of the sale that was replaced.
     pub fn insert(&mut self, sale: &Sale) -> Option<EventDate> {
-        if sale.closed_on < self.horizon {
-            return None;
-        }
         let replaced = self.remove(&sale.key);
+        if sale.closed_on < self.horizon {
+            return replaced;
+        }
         let entry = IndexedSale::new(sale);
         let slot = self.free.pop().unwrap_or(self.sales.len() as u32);
         self.by_key.insert(entry.key.clone(), slot);
@@ -196,9 +200,10 @@ impl MarketIndex {
         replaced
     }
 
-    /// Drops sales that no query as of `oldest_query` or later can look at.
+    /// Drops sales that no query as of `oldest_query` or later can look at, neither as
+    /// comparables nor for the level of the oldest comparable's month.
     pub fn evict(&mut self, oldest_query: EventDate) {
-        let horizon = oldest_query.plus_days(-self.params.window_days);
+        let horizon = level::oldest_needed(oldest_query.plus_days(-self.kept_days));
         let old: Vec<Arc<str>> = self
             .by_date
             .range(..(horizon, Arc::from("")))
@@ -208,7 +213,7 @@ impl MarketIndex {
             self.unlink(&key);
         }
         self.horizon = self.horizon.max(horizon);
-        self.level.evict(horizon);
+        self.level.drop_before(horizon);
     }
 
     fn remove(&mut self, key: &str) -> Option<EventDate> {
@@ -220,8 +225,7 @@ impl MarketIndex {
         Some(sale.closed_on)
     }
 
-    /// Takes a sale out of everything but the level, which outlives it: the level of an old
-    /// comparable's month is made of sales older still.
+    /// Takes a sale out of everything but the level.
     fn unlink(&mut self, key: &str) -> Option<u32> {
         let slot = self.by_key.remove(key)?;
         let sale = &self.sales[slot as usize];
@@ -387,13 +391,16 @@ mod tests {
     fn evicted_sales_were_out_of_sight_already() {
         let params = MarketParams { window_days: 30, ..MarketParams::default() };
         let mut index = MarketIndex::new(params);
-        for day in 0..100 {
+        for day in 0..400 {
             index.insert(&sale(day as u32, day, 1e5 + f64::from(day), 41.6, -83.6));
         }
-        let before = index.view(&subject(), EventDate(90));
-        index.evict(EventDate(90));
-        assert_eq!(index.len(), 40);
-        assert_eq!(index.view(&subject(), EventDate(90)), before);
+        let before = index.view(&subject(), EventDate(390));
+        index.evict(EventDate(390));
+        // Day 360 lies in the month that begins on day 334; its level is that of 180 days.
+        assert_eq!(index.len(), 400 - (334 - 180));
+        assert_eq!(index.view(&subject(), EventDate(390)), before);
+        index.insert(&sale(7, 7, 9e9, 41.6, -83.6));
+        assert_eq!(index.view(&subject(), EventDate(390)), before, "too late to be seen");
     }
 
     proptest! {

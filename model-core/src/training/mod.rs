@@ -139,3 +139,6 @@ impl TrainingParams {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod formats;
 #[cfg(test)]
+mod garbage;
+#[cfg(test)]
 mod mappings;
 #[cfg(test)]
 mod shipped;

@@ -1,0 +1,10 @@
+//! The real binary over the whole loop, on its embedded broker.
+
+#[cfg(test)]
+mod errors;
+#[cfg(test)]
+mod loops;
+#[cfg(test)]
+mod signals;
+#[cfg(test)]
+mod support;
