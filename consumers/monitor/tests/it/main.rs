@@ -1,0 +1,4 @@
+//! The monitor as its users run it.
+
+#[cfg(test)]
+mod service;

@@ -1,0 +1,4 @@
+//! The trainer as its users run it.
+
+#[cfg(test)]
+mod service;
