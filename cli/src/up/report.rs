@@ -126,8 +126,6 @@ impl Report {
             .count() as u64;
         let events = (produced.listings + produced.sales) as f64;
         // Alerts of one day come over several partitions, in any order.
-        let mut alerts: Vec<&Alert> = tally.alerts.iter().collect();
-        alerts.sort_by_key(|alert| (alert.date, &alert.rule, &alert.subject, alert.state.code()));
         Self {
             listings_produced: produced.listings,
             garbage_produced: produced.garbage,

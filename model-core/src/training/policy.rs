@@ -31,8 +31,11 @@ pub enum InvalidPolicy {
     #[error("retrain.cooldown_days is {0}, expected 1 to 3650")]
     Cooldown(i32),
     /// The monitor has no such rule.
-    #[error("retrain.on names {0:?}, the monitor's rules are {}", RULES.join(", "))]
-    UnknownRule(String),
+    #[error("retrain.on names {name:?}, the monitor's rules are {}", RULES.join(", "))]
+    UnknownRule {
+        /// The name.
+        name: String,
+    },
 }
 
 impl RetrainPolicy {
@@ -45,7 +48,7 @@ impl RetrainPolicy {
             return Err(InvalidPolicy::Cooldown(self.cooldown_days));
         }
         match self.on.iter().find(|on| !RULES.contains(&on.as_str())) {
-            Some(unknown) => Err(InvalidPolicy::UnknownRule(unknown.clone())),
+            Some(unknown) => Err(InvalidPolicy::UnknownRule { name: unknown.clone() }),
             None => Ok(()),
         }
     }

@@ -10,12 +10,12 @@ use model_core::monitoring::MonitorParams;
 use monitor::{MonitorConfig, MonitorContext, MonitorError, MonitorMetrics, SERVICE};
 use platform_kafka::{
     Broker, EmbeddedBroker, Follower, FollowerEvent, Outgoing, Progress, Publisher, Record,
-    TopicSpec, create_topics,
+    ReplayClock, TopicSpec, create_topics,
 };
 use platform_model_store::ModelStore;
 use platform_telemetry::ServiceHealth;
 use schemas::{ALERT_CONTENT_TYPE, Codec, TopicNames, decode_alert};
-use tokio::sync::watch;
+
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -40,7 +40,7 @@ struct World {
 struct Running {
     progress: Progress,
     publisher: Publisher,
-    clock: watch::Sender<EventDate>,
+    clock: ReplayClock,
     stop: CancellationToken,
     service: JoinHandle<Result<(), MonitorError>>,
     registry: prometheus::Registry,
@@ -96,7 +96,7 @@ impl World {
     fn start(&self) -> Running {
         let progress = Progress::new();
         monitor::register(&progress, &self.topics, PARTITIONS);
-        let (clock, ticks) = watch::channel(EventDate(i32::MIN));
+        let (clock, ticks) = ReplayClock::new();
         let stop = CancellationToken::new();
         let registry = prometheus::Registry::new();
         let config = MonitorConfig {
@@ -111,7 +111,7 @@ impl World {
             progress: progress.clone(),
             health: ServiceHealth::default(),
             metrics: MonitorMetrics::register(&registry).unwrap(),
-            clock: Some(ticks),
+            clock: ticks,
             shutdown: stop.clone(),
         };
         let publisher = Publisher::new(&self.broker.config(), progress.clone()).unwrap();
@@ -158,7 +158,7 @@ impl Running {
     }
 
     async fn tick(&self, day: EventDate) {
-        self.clock.send(day).unwrap();
+        assert!(self.clock.advance(i64::from(day.0)));
         let reached = self.progress.watermark_reached(&[SERVICE], i64::from(day.0));
         within("the clock", reached).await.unwrap();
         within("the monitor", self.progress.settled()).await.unwrap();

@@ -11,13 +11,13 @@ use model_core::model::{PricingModel, digest};
 use model_core::registry::{Registry, RegistryAction, RegistryEvent};
 use model_core::training::{RetrainPolicy, StrategyName, TrainingParams};
 use platform_kafka::{
-    Broker, EmbeddedBroker, Follower, FollowerEvent, Outgoing, Progress, Publisher, TopicSpec,
-    create_topics,
+    Broker, EmbeddedBroker, Follower, FollowerEvent, Outgoing, Progress, Publisher, ReplayClock,
+    TopicSpec, create_topics,
 };
 use platform_model_store::ModelStore;
 use platform_telemetry::ServiceHealth;
 use schemas::{Codec, TopicNames};
-use tokio::sync::watch;
+
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use trainer::{SERVICE, TrainerConfig, TrainerContext, TrainerError, TrainerMetrics};
@@ -42,7 +42,7 @@ struct World {
 struct Running {
     progress: Progress,
     publisher: Publisher,
-    clock: watch::Sender<EventDate>,
+    clock: ReplayClock,
     stop: CancellationToken,
     service: JoinHandle<Result<(), TrainerError>>,
 }
@@ -73,7 +73,7 @@ impl World {
     fn start(&self) -> Running {
         let progress = Progress::new();
         trainer::register(&progress, &self.topics, PARTITIONS);
-        let (clock, ticks) = watch::channel(EventDate(i32::MIN));
+        let (clock, ticks) = ReplayClock::new();
         let stop = CancellationToken::new();
         let config = TrainerConfig {
             topics: self.topics.clone(),
@@ -91,7 +91,7 @@ impl World {
             progress: progress.clone(),
             health: ServiceHealth::default(),
             metrics: TrainerMetrics::register(&prometheus::Registry::new()).unwrap(),
-            clock: Some(ticks),
+            clock: ticks,
             shutdown: stop.clone(),
         };
         let publisher = Publisher::new(&self.broker.config(), progress.clone()).unwrap();
@@ -156,7 +156,7 @@ impl Running {
     }
 
     async fn tick(&self, day: EventDate) {
-        self.clock.send(day).unwrap();
+        assert!(self.clock.advance(i64::from(day.0)));
         let reached = self.progress.watermark_reached(&[SERVICE], i64::from(day.0));
         within("the clock", reached).await.unwrap();
         within("the trainer", self.progress.settled()).await.unwrap();
