@@ -134,12 +134,7 @@ impl Display {
                 write_out(&report.table())
             }
             Target::Json => {
-                // The lists' entries have had their own lines; --report has them in one place.
-                let mut summary = serde_json::to_value(report)?;
-                if let Some(summary) = summary.as_object_mut() {
-                    summary.retain(|key, _| !key.ends_with("_list"));
-                }
-                self.line(&json!({ "event": "summary", "report": summary }));
+                self.line(&json!({ "event": "summary", "report": report }));
                 Ok(())
             }
         }
