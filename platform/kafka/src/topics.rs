@@ -22,6 +22,8 @@ use crate::record::TopicPartition;
 /// How long one question to a broker may take. A cluster that elects a leader
 /// answers within a few seconds; beyond this a person should hear about it.
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(15);
+/// Between two looks at a partition that has no leader yet.
+const ELECTION_PAUSE: Duration = Duration::from_millis(50);
 
 /// A topic to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -291,7 +293,7 @@ impl Probe {
                 if Instant::now() > deadline {
                     return Err(KafkaError::timeout("waiting for new topics", ADMIN_TIMEOUT));
                 }
-                std::thread::sleep(Duration::from_millis(50));
+                std::thread::sleep(ELECTION_PAUSE);
             }
         }
         Ok(())
@@ -350,16 +352,37 @@ pub(crate) fn range_of(
     topic: &str,
     partition: i32,
 ) -> Result<OffsetRange, KafkaError> {
-    let (low, high) =
-        consumer.fetch_watermarks(topic, partition, ADMIN_TIMEOUT).map_err(|error| {
-            KafkaError::Partition {
-                topic: topic.to_owned(),
-                partition,
-                operation: "read end offsets",
-                reason: error.to_string(),
+    let deadline = Instant::now() + ADMIN_TIMEOUT;
+    loop {
+        match consumer.fetch_watermarks(topic, partition, ADMIN_TIMEOUT) {
+            Ok((low, high)) => return Ok(OffsetRange { low, high }),
+            Err(error) if passes(&error) && Instant::now() < deadline => {
+                std::thread::sleep(ELECTION_PAUSE);
             }
-        })?;
-    Ok(OffsetRange { low, high })
+            Err(error) => {
+                return Err(KafkaError::Partition {
+                    topic: topic.to_owned(),
+                    partition,
+                    operation: "read end offsets",
+                    reason: error.to_string(),
+                });
+            }
+        }
+    }
+}
+
+/// Whether an error is one of a partition that gets a new leader: a topic just created, a
+/// broker that restarts.
+fn passes(error: &rdkafka::error::KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::ReplicaNotAvailable
+        )
+    )
 }
 
 async fn blocking<T: Send + 'static>(
