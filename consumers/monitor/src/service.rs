@@ -1,14 +1,13 @@
 //! The monitor's loop.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use model_core::date::EventDate;
 use model_core::drift_report::DriftReport;
 use model_core::monitoring::{ClosedWindow, InvalidSetting, Monitor, MonitorParams};
 use platform_kafka::{
-    BrokerConfig, EventClock, Follower, FollowerEvent, Header, KafkaError, NextOffset, Outgoing,
-    Progress, PublishError, Publisher, Record,
+    BrokerConfig, EventClock, Fold, FoldContext, Header, KafkaError, Outgoing, Progress,
+    PublishError, Publisher, Record, run_fold,
 };
 use platform_model_store::ModelStore;
 use platform_telemetry::ServiceHealth;
@@ -23,8 +22,6 @@ use crate::reference::ReferenceFollower;
 
 /// Name under which the monitor reports progress and health.
 pub const SERVICE: &str = "monitor";
-/// Closing is only reading: this is ample.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(4);
 
 /// How the monitor works.
 #[derive(Clone, Debug)]
@@ -100,13 +97,16 @@ pub async fn run(config: MonitorConfig, context: MonitorContext) -> Result<(), M
         config.topics.models(),
         config.topics.drift(),
     ];
-    context.health.expect("monitor");
+    context.health.expect(SERVICE);
+    let fold = FoldContext {
+        service: SERVICE,
+        broker: context.broker.clone(),
+        progress: context.progress.clone(),
+        clock: context.clock.clone(),
+        shutdown: context.shutdown.clone(),
+    };
     let mut service = Service::new(config, context)?;
-    let topics = topics.each_ref().map(String::as_str);
-    let mut follower = Follower::start(&service.context.broker, SERVICE, &topics)?;
-    let result = service.run(&mut follower).await;
-    follower.close(CLOSE_DEADLINE).await?;
-    result
+    run_fold(fold, &topics.each_ref().map(String::as_str), &mut service).await
 }
 
 struct Service {
@@ -117,66 +117,15 @@ struct Service {
     /// Windows that end by then are on the drift topic already.
     reported_until: EventDate,
     latest_event: Option<EventDate>,
-    caught_up: bool,
     drift_topic: Arc<str>,
     alerts_topic: Arc<str>,
     config: MonitorConfig,
     context: MonitorContext,
 }
 
-impl Service {
-    fn new(config: MonitorConfig, context: MonitorContext) -> Result<Self, MonitorError> {
-        let codec = Codec::new()?;
-        Ok(Self {
-            monitor: Monitor::new(config.params.clone())?,
-            reference: ReferenceFollower::new(config.model.clone(), context.store.clone()),
-            codec,
-            publisher: Publisher::new(&context.broker, context.progress.clone())?,
-            reported_until: EventDate(i32::MIN),
-            latest_event: None,
-            caught_up: false,
-            drift_topic: config.topics.drift().into(),
-            alerts_topic: config.topics.alerts().into(),
-            config,
-            context,
-        })
-    }
+impl Fold for Service {
+    type Error = MonitorError;
 
-    async fn run(&mut self, follower: &mut Follower) -> Result<(), MonitorError> {
-        let mut clock = self.context.clock.clone();
-        loop {
-            tokio::select! {
-                biased;
-                () = self.context.shutdown.cancelled() => return Ok(()),
-                event = follower.next() => match event {
-                    None => return Ok(()),
-                    Some(FollowerEvent::Failed(error)) => return Err(error.into()),
-                    Some(FollowerEvent::CaughtUp) => {
-                        self.caught_up = true;
-                        self.context.health.set_ready("monitor");
-                        self.advance_by_records().await?;
-                    }
-                    Some(FollowerEvent::Records(records)) => {
-                        records.iter().for_each(|record| self.observe(record));
-                        if self.caught_up {
-                            self.advance_by_records().await?;
-                        }
-                        for next in NextOffset::of_batch(&records) {
-                            let progress = &self.context.progress;
-                            progress.processed(SERVICE, &next.topic, next.partition, next.offset);
-                        }
-                    }
-                },
-                // Before, what the topics already hold would be decided again.
-                now = clock.tick(), if self.caught_up => {
-                    self.advance(event_date(now)).await?;
-                    self.context.progress.acknowledge_watermark(SERVICE, now);
-                }
-            }
-        }
-    }
-
-    /// Takes in one record of any topic.
     fn observe(&mut self, record: &Record) {
         let bytes = record.payload.as_deref().unwrap_or_default();
         let topics = &self.config.topics;
@@ -221,6 +170,37 @@ impl Service {
             %error, topic = &*record.topic, partition = record.partition, offset = record.offset,
             "record cannot be read and is left out"
         );
+    }
+
+    async fn caught_up(&mut self) -> Result<(), MonitorError> {
+        self.context.health.set_ready(SERVICE);
+        self.advance_by_records().await
+    }
+
+    async fn act(&mut self) -> Result<(), MonitorError> {
+        self.advance_by_records().await
+    }
+
+    async fn tick(&mut self, event_time: i64) -> Result<(), MonitorError> {
+        self.advance(event_date(event_time)).await
+    }
+}
+
+impl Service {
+    fn new(config: MonitorConfig, context: MonitorContext) -> Result<Self, MonitorError> {
+        let codec = Codec::new()?;
+        Ok(Self {
+            monitor: Monitor::new(config.params.clone())?,
+            reference: ReferenceFollower::new(config.model.clone(), context.store.clone()),
+            codec,
+            publisher: Publisher::new(&context.broker, context.progress.clone())?,
+            reported_until: EventDate(i32::MIN),
+            latest_event: None,
+            drift_topic: config.topics.drift().into(),
+            alerts_topic: config.topics.alerts().into(),
+            config,
+            context,
+        })
     }
 
     fn saw(&mut self, date: EventDate) {

@@ -1,7 +1,6 @@
 //! The trainer's loop.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use model_core::date::EventDate;
 use model_core::drift_report::DriftReport;
@@ -11,8 +10,8 @@ use model_core::training::{
     InvalidPolicy, RetrainPolicy, Training, TrainingArchive, TrainingError, TrainingParams, train,
 };
 use platform_kafka::{
-    BrokerConfig, EventClock, Follower, FollowerEvent, KafkaError, NextOffset, Outgoing, Progress,
-    PublishError, Publisher, Record,
+    BrokerConfig, EventClock, Fold, FoldContext, KafkaError, Outgoing, Progress, PublishError,
+    Publisher, Record, run_fold,
 };
 use platform_model_store::{ModelStore, StoreError};
 use platform_telemetry::ServiceHealth;
@@ -25,8 +24,6 @@ use crate::metrics::TrainerMetrics;
 
 /// Name under which the trainer reports progress and health.
 pub const SERVICE: &str = "trainer";
-/// Closing is only reading: this is ample.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(4);
 /// Identity of the trigger of the first training.
 const BOOTSTRAP: &str = "bootstrap";
 
@@ -111,13 +108,16 @@ pub async fn run(config: TrainerConfig, context: TrainerContext) -> Result<(), T
     config.params.check()?;
     config.policy.check()?;
     let topics = [config.topics.sales(), config.topics.models(), config.topics.drift()];
-    context.health.expect("trainer");
+    context.health.expect(SERVICE);
+    let fold = FoldContext {
+        service: SERVICE,
+        broker: context.broker.clone(),
+        progress: context.progress.clone(),
+        clock: context.clock.clone(),
+        shutdown: context.shutdown.clone(),
+    };
     let mut service = Service::new(config, context)?;
-    let topics = topics.each_ref().map(String::as_str);
-    let mut follower = Follower::start(&service.context.broker, SERVICE, &topics)?;
-    let result = service.run(&mut follower).await;
-    follower.close(CLOSE_DEADLINE).await?;
-    result
+    run_fold(fold, &topics.each_ref().map(String::as_str), &mut service).await
 }
 
 struct Service {
@@ -129,7 +129,6 @@ struct Service {
     codec: Codec,
     publisher: Publisher,
     latest_sale: Option<EventDate>,
-    caught_up: bool,
     /// Sales with which the first training failed: it is tried again with a tenth more.
     bootstrap_failed_with: usize,
     models_topic: Arc<str>,
@@ -137,62 +136,9 @@ struct Service {
     context: TrainerContext,
 }
 
-impl Service {
-    fn new(config: TrainerConfig, context: TrainerContext) -> Result<Self, TrainerError> {
-        let codec = Codec::new()?;
-        Ok(Self {
-            archive: Some(TrainingArchive::new(config.params.market)),
-            registry: Registry::default(),
-            champion: None,
-            waiting: Vec::new(),
-            codec,
-            publisher: Publisher::new(&context.broker, context.progress.clone())?,
-            latest_sale: None,
-            caught_up: false,
-            bootstrap_failed_with: 0,
-            models_topic: config.topics.models().into(),
-            config,
-            context,
-        })
-    }
+impl Fold for Service {
+    type Error = TrainerError;
 
-    async fn run(&mut self, follower: &mut Follower) -> Result<(), TrainerError> {
-        let mut clock = self.context.clock.clone();
-        loop {
-            tokio::select! {
-                biased;
-                () = self.context.shutdown.cancelled() => return Ok(()),
-                event = follower.next() => match event {
-                    None => return Ok(()),
-                    Some(FollowerEvent::Failed(error)) => return Err(error.into()),
-                    Some(FollowerEvent::CaughtUp) => {
-                        self.caught_up = true;
-                        self.close_undecided().await?;
-                        self.context.health.set_ready("trainer");
-                        self.work().await?;
-                    }
-                    Some(FollowerEvent::Records(records)) => {
-                        records.iter().for_each(|record| self.observe(record));
-                        if self.caught_up {
-                            self.work().await?;
-                        }
-                        for next in NextOffset::of_batch(&records) {
-                            let progress = &self.context.progress;
-                            progress.processed(SERVICE, &next.topic, next.partition, next.offset);
-                        }
-                    }
-                },
-                // Before, what the topics already hold would be decided again.
-                now = clock.tick(), if self.caught_up => {
-                    let day = EventDate(i32::try_from(now).unwrap_or(i32::MAX));
-                    self.bootstrap(day).await?;
-                    self.context.progress.acknowledge_watermark(SERVICE, now);
-                }
-            }
-        }
-    }
-
-    /// Takes in one record of any topic.
     fn observe(&mut self, record: &Record) {
         let bytes = record.payload.as_deref().unwrap_or_default();
         let topics = &self.config.topics;
@@ -224,6 +170,39 @@ impl Service {
                 offset = record.offset, "record cannot be read and is left out"
             );
         }
+    }
+
+    async fn caught_up(&mut self) -> Result<(), TrainerError> {
+        self.close_undecided().await?;
+        self.context.health.set_ready(SERVICE);
+        self.work().await
+    }
+
+    async fn act(&mut self) -> Result<(), TrainerError> {
+        self.work().await
+    }
+
+    async fn tick(&mut self, event_time: i64) -> Result<(), TrainerError> {
+        self.bootstrap(EventDate(i32::try_from(event_time).unwrap_or(i32::MAX))).await
+    }
+}
+
+impl Service {
+    fn new(config: TrainerConfig, context: TrainerContext) -> Result<Self, TrainerError> {
+        let codec = Codec::new()?;
+        Ok(Self {
+            archive: Some(TrainingArchive::new(config.params.market)),
+            registry: Registry::default(),
+            champion: None,
+            waiting: Vec::new(),
+            codec,
+            publisher: Publisher::new(&context.broker, context.progress.clone())?,
+            latest_sale: None,
+            bootstrap_failed_with: 0,
+            models_topic: config.topics.models().into(),
+            config,
+            context,
+        })
     }
 
     /// Rejects versions that a trainer before this one registered and never decided: it died
