@@ -17,6 +17,7 @@ pub(crate) struct Cli {
 
 /// Options of every subcommand.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Common {
     /// Configuration file (TOML); flags and HOMESTREAM__SECTION__KEY variables override it.
     #[arg(long, global = true, value_name = "FILE", env = "HOMESTREAM_CONFIG")]
@@ -85,7 +86,7 @@ pub(crate) struct ReplayArgs {
     /// Sales: CSV, Parquet or JSON lines, plain, .gz or .zip.
     #[arg(long, value_name = "FILE", default_value = "data/lucas_county/lucas_county.csv.gz")]
     pub(crate) data: PathBuf,
-    /// How the file's columns become listings and sales.
+    /// How the file's columns become listings and sales [default: mapping.toml beside the data].
     #[arg(long, value_name = "FILE")]
     pub(crate) mapping: Option<PathBuf>,
     /// Days of event time a second, or `max`.

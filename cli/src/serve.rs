@@ -201,8 +201,8 @@ async fn alone(settings: &Settings, shutdown: CancellationToken) -> Result<Deplo
     let registry = Registry::new();
     let health = ServiceHealth::default();
     let listening = metrics_server(settings, &registry, &health, &shutdown).await?;
-    tracing::info!(%listening, "serving /metrics, /healthz and /readyz");
     let broker = connect(settings).await?;
+    tracing::info!(%listening, "serving /metrics, /healthz and /readyz");
     Ok(Deployment {
         broker,
         progress: Progress::new(),
