@@ -19,7 +19,7 @@ pub struct Records {
 impl Records {
     /// Records for the topics of a prefix.
     pub fn new(codec: Codec, topics: &TopicNames) -> Self {
-        Self { codec, listings: topics.listings().into(), sales: topics.sales().into() }
+        Self { codec, listings: topics.listings(), sales: topics.sales() }
     }
 
     /// The record of a listing.

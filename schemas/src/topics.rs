@@ -1,5 +1,7 @@
 //! Names of the topics and the settings they are created with.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 /// Longest topic name that Kafka accepts, in bytes.
@@ -23,10 +25,19 @@ const FOREVER: Option<i64> = Some(-1);
 /// As the broker is configured.
 const BROKER_DEFAULT: Option<i64> = None;
 
-/// Names of the topics under one prefix.
+/// Names of the topics under one prefix. They are made once: services compare a name with
+/// that of every record they read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicNames {
     prefix: String,
+    listings: Arc<str>,
+    sales: Arc<str>,
+    prices: Arc<str>,
+    prices_shadow: Arc<str>,
+    drift: Arc<str>,
+    alerts: Arc<str>,
+    models: Arc<str>,
+    dead_letters: Arc<str>,
 }
 
 /// A prefix that no topic name can begin with.
@@ -82,7 +93,18 @@ impl TopicNames {
         if let Some(found) = prefix.chars().find(|c| !allowed(c)) {
             return Err(InvalidPrefix::Character { prefix: prefix.to_owned(), found });
         }
-        Ok(Self { prefix: prefix.to_owned() })
+        let name = |suffix: &str| Arc::from(format!("{prefix}{suffix}"));
+        Ok(Self {
+            prefix: prefix.to_owned(),
+            listings: name(LISTINGS),
+            sales: name(SALES),
+            prices: name(PRICES),
+            prices_shadow: name(PRICES_SHADOW),
+            drift: name(DRIFT),
+            alerts: name(ALERTS),
+            models: name(MODELS),
+            dead_letters: name(DEAD_LETTERS),
+        })
     }
 
     /// The prefix.
@@ -91,68 +113,64 @@ impl TopicNames {
     }
 
     /// Homes offered for sale.
-    pub fn listings(&self) -> String {
-        self.name(LISTINGS)
+    pub fn listings(&self) -> Arc<str> {
+        self.listings.clone()
     }
 
     /// Closed sales.
-    pub fn sales(&self) -> String {
-        self.name(SALES)
+    pub fn sales(&self) -> Arc<str> {
+        self.sales.clone()
     }
 
     /// The champion's price estimates.
-    pub fn prices(&self) -> String {
-        self.name(PRICES)
+    pub fn prices(&self) -> Arc<str> {
+        self.prices.clone()
     }
 
     /// A challenger's price estimates.
-    pub fn prices_shadow(&self) -> String {
-        self.name(PRICES_SHADOW)
+    pub fn prices_shadow(&self) -> Arc<str> {
+        self.prices_shadow.clone()
     }
 
     /// Drift reports.
-    pub fn drift(&self) -> String {
-        self.name(DRIFT)
+    pub fn drift(&self) -> Arc<str> {
+        self.drift.clone()
     }
 
     /// Alerts, as CloudEvents.
-    pub fn alerts(&self) -> String {
-        self.name(ALERTS)
+    pub fn alerts(&self) -> Arc<str> {
+        self.alerts.clone()
     }
 
     /// The model registry's log.
-    pub fn models(&self) -> String {
-        self.name(MODELS)
+    pub fn models(&self) -> Arc<str> {
+        self.models.clone()
     }
 
     /// Listings that could not be priced for a fault of theirs.
-    pub fn dead_letters(&self) -> String {
-        self.name(DEAD_LETTERS)
+    pub fn dead_letters(&self) -> Arc<str> {
+        self.dead_letters.clone()
     }
 
     /// Every topic with its settings.
     pub fn settings(&self) -> [TopicSettings; 8] {
-        let topic = |suffix, cleanup_policy, retention_ms| TopicSettings {
-            name: self.name(suffix),
+        let topic = |name: &Arc<str>, cleanup_policy, retention_ms| TopicSettings {
+            name: name.to_string(),
             // The registry's log is one sequence; the others scale with their consumers.
-            partitions: (suffix == MODELS).then_some(1),
+            partitions: (*name == self.models).then_some(1),
             cleanup_policy,
             retention_ms,
         };
         [
-            topic(LISTINGS, DELETE, BROKER_DEFAULT),
-            topic(SALES, DELETE, FOREVER),
-            topic(PRICES, COMPACT_DELETE, BROKER_DEFAULT),
-            topic(PRICES_SHADOW, DELETE, BROKER_DEFAULT),
-            topic(DRIFT, DELETE, BROKER_DEFAULT),
-            topic(ALERTS, DELETE, BROKER_DEFAULT),
-            topic(MODELS, DELETE, FOREVER),
-            topic(DEAD_LETTERS, DELETE, BROKER_DEFAULT),
+            topic(&self.listings, DELETE, BROKER_DEFAULT),
+            topic(&self.sales, DELETE, FOREVER),
+            topic(&self.prices, COMPACT_DELETE, BROKER_DEFAULT),
+            topic(&self.prices_shadow, DELETE, BROKER_DEFAULT),
+            topic(&self.drift, DELETE, BROKER_DEFAULT),
+            topic(&self.alerts, DELETE, BROKER_DEFAULT),
+            topic(&self.models, DELETE, FOREVER),
+            topic(&self.dead_letters, DELETE, BROKER_DEFAULT),
         ]
-    }
-
-    fn name(&self, suffix: &str) -> String {
-        format!("{}{suffix}", self.prefix)
     }
 }
 
@@ -172,7 +190,8 @@ mod tests {
             topics.alerts(),
             topics.models(),
             topics.dead_letters(),
-        ];
+        ]
+        .map(|name| name.to_string());
         assert_eq!(names[3], "homes.prices.shadow.v1");
         assert_eq!(names[7], "homes.listings.v1.dlq");
         let settings = topics.settings();
@@ -180,7 +199,7 @@ mod tests {
         for topic in settings {
             assert_eq!(topic.partitions, (topic.name == "homes.models.v1").then_some(1));
         }
-        assert_eq!(TopicNames::new("").unwrap().models(), "models.v1");
+        assert_eq!(&*TopicNames::new("").unwrap().models(), "models.v1");
     }
 
     #[test]

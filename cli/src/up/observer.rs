@@ -44,7 +44,7 @@ pub(crate) fn spawn_observer(
         topics.dead_letters(),
         topics.models(),
     ];
-    let names = followed.each_ref().map(String::as_str);
+    let names = followed.each_ref().map(|topic| &**topic);
     let follower =
         Follower::start(&deployment.broker, SERVICE, &names).map_err(CliError::failed)?;
     let observer = Observer {
@@ -97,26 +97,26 @@ impl Observer {
         let topic = &*record.topic;
         self.watch.with(|watched| {
             let tally = &mut watched.tally;
-            if topic == self.topics.prices() {
+            if *topic == *self.topics.prices() {
                 if let Ok(published) = self.codec.decode_price(bytes) {
                     tally.price(&published.estimate);
                 }
-            } else if topic == self.topics.sales() {
+            } else if *topic == *self.topics.sales() {
                 if let Ok(sale) = self.codec.decode_sale(bytes)
                     && sale.closed_on >= self.first_live
                 {
                     tally.live_sale(&sale);
                 }
-            } else if topic == self.topics.drift() {
+            } else if *topic == *self.topics.drift() {
                 if self.codec.decode_drift_report(bytes).is_ok() {
                     tally.drift_windows += 1;
                 }
-            } else if topic == self.topics.alerts() {
+            } else if *topic == *self.topics.alerts() {
                 if let Ok(alert) = decode_alert(bytes) {
                     watched.display.alert(&alert);
                     tally.alerts.push(alert);
                 }
-            } else if topic == self.topics.models() {
+            } else if *topic == *self.topics.models() {
                 if let Ok(event) = self.codec.decode_registry_event(bytes) {
                     watched.display.registry_event(&event);
                     tally.registry_event(&event);

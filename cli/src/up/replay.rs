@@ -1,5 +1,6 @@
 //! The replay: history at once, then the live market step by step.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use model_core::date::EventDate;
@@ -46,7 +47,7 @@ pub(crate) struct Replay<'a> {
     clock: ReplayClock,
     now: EventDate,
     watch: Watch,
-    sales_topic: String,
+    sales_topic: Arc<str>,
     produced: Produced,
 }
 

@@ -106,7 +106,7 @@ pub async fn run(config: MonitorConfig, context: MonitorContext) -> Result<(), M
         shutdown: context.shutdown.clone(),
     };
     let mut service = Service::new(config, context)?;
-    run_fold(fold, &topics.each_ref().map(String::as_str), &mut service).await
+    run_fold(fold, &topics.each_ref().map(|topic| &**topic), &mut service).await
 }
 
 struct Service {
@@ -196,8 +196,8 @@ impl Service {
             publisher: Publisher::new(&context.broker, context.progress.clone())?,
             reported_until: EventDate(i32::MIN),
             latest_event: None,
-            drift_topic: config.topics.drift().into(),
-            alerts_topic: config.topics.alerts().into(),
+            drift_topic: config.topics.drift(),
+            alerts_topic: config.topics.alerts(),
             config,
             context,
         })

@@ -56,8 +56,8 @@ impl Processor {
             cache: EnrichmentCache::new(cache_bytes),
             codec,
             metrics,
-            prices: topics.prices().into(),
-            dead_letters: topics.dead_letters().into(),
+            prices: topics.prices(),
+            dead_letters: topics.dead_letters(),
         }
     }
 

@@ -138,7 +138,7 @@ pub async fn run(config: ScorerConfig, context: ScorerContext) -> Result<(), Sco
         config,
     };
     let context = service.context.clone();
-    let followed = followed.each_ref().map(String::as_str);
+    let followed = followed.each_ref().map(|topic| &**topic);
     let mut follower = Follower::start(&context.broker, SERVICE, &followed)?;
     let result = service.run(&mut follower).await;
     follower.close(DRAIN_DEADLINE).await?;
@@ -153,7 +153,7 @@ struct Service {
     dead_letters_in_a_row: usize,
     /// Version that is champion and could not be served, once told.
     refused: Option<String>,
-    sales_topic: String,
+    sales_topic: Arc<str>,
     caught_up: bool,
     context: ScorerContext,
     config: ScorerConfig,
@@ -303,7 +303,7 @@ impl Service {
             summary,
         };
         let mut outgoing = Outgoing::new(
-            self.config.topics.alerts().into(),
+            self.config.topics.alerts(),
             alert.fingerprint().into_bytes(),
             encode_alert(&alert)?,
         );

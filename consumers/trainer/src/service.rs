@@ -117,7 +117,7 @@ pub async fn run(config: TrainerConfig, context: TrainerContext) -> Result<(), T
         shutdown: context.shutdown.clone(),
     };
     let mut service = Service::new(config, context)?;
-    run_fold(fold, &topics.each_ref().map(String::as_str), &mut service).await
+    run_fold(fold, &topics.each_ref().map(|topic| &**topic), &mut service).await
 }
 
 struct Service {
@@ -199,7 +199,7 @@ impl Service {
             publisher: Publisher::new(&context.broker, context.progress.clone())?,
             latest_sale: None,
             bootstrap_failed_with: 0,
-            models_topic: config.topics.models().into(),
+            models_topic: config.topics.models(),
             config,
             context,
         })

@@ -125,12 +125,12 @@ impl World {
         for i in 0..homes {
             let key = format!("{}-{i}", from.0);
             let payload = self.codec.encode_price(&estimate(&key, from), &key).unwrap();
-            records.push(Outgoing::new(self.topics.prices().into(), key.as_bytes(), payload));
+            records.push(Outgoing::new(self.topics.prices(), key.as_bytes(), payload));
             let (closed_on, price) = (from.plus_days(20), 150_000.0);
             let facts = Facts::default();
             let sale = Sale { key: key.clone(), closed_on, price, currency: "USD".into(), facts };
             let payload = self.codec.encode_sale(&sale).unwrap();
-            records.push(Outgoing::new(self.topics.sales().into(), key.as_bytes(), payload));
+            records.push(Outgoing::new(self.topics.sales(), key.as_bytes(), payload));
         }
         records
     }
@@ -203,8 +203,8 @@ async fn a_window_is_reported_once_and_alerts_are_told_restarts_included() {
 
     let again = world.start();
     let junk = vec![
-        Outgoing::new(world.topics.prices().into(), "junk", "no price"),
-        Outgoing::new(world.topics.sales().into(), "junk", "no sale"),
+        Outgoing::new(world.topics.prices(), "junk", "no price"),
+        Outgoing::new(world.topics.sales(), "junk", "no sale"),
     ];
     again.publish(junk).await;
     again.tick(JANUARY.plus_days(45)).await;

@@ -100,7 +100,7 @@ impl World {
     }
 
     fn sales(&self, count: i32) -> Vec<Outgoing> {
-        let topic: Arc<str> = self.topics.sales().into();
+        let topic: Arc<str> = self.topics.sales();
         let sale = |i: i32| {
             let area = 1_000.0 + f64::from(i * 37 % 900);
             let facts = Facts { living_area: Some(area), ..Facts::default() };
@@ -127,7 +127,7 @@ impl World {
             fired: vec![fired.to_owned()],
         };
         let payload = self.codec.encode_drift_report(&report).unwrap();
-        Outgoing::new(self.topics.drift().into(), report.window.id().as_bytes(), payload)
+        Outgoing::new(self.topics.drift(), report.window.id().as_bytes(), payload)
     }
 
     /// The registry's log as any reader finds it.
