@@ -40,11 +40,21 @@ impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // One line: the causes after the error itself.
         match self {
-            Self::Usage(error) | Self::Failed(error) => {
-                f.write_str(&one_line(&format!("{error:#}")))
-            }
+            Self::Usage(error) | Self::Failed(error) => f.write_str(&one_line(&with_causes(error))),
         }
     }
+}
+
+/// An error and its causes, those left out that the message before already ends with:
+/// libraries differ in whether an error repeats its cause.
+fn with_causes(error: &anyhow::Error) -> String {
+    let mut told = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !told.ends_with(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
 }
 
 /// A message of several lines in one, without the excerpt of the file that parsers draw
@@ -75,5 +85,13 @@ mod tests {
             "configuration: TOML parse error at line 1, column 8; unclosed table"
         );
         assert_eq!(one_line("plain: a | b"), "plain: a | b");
+    }
+
+    #[test]
+    fn a_cause_that_is_told_already_is_not_told_again() {
+        let told = anyhow::anyhow!("no such file").context("open a.csv: no such file");
+        assert_eq!(CliError::failed(told).to_string(), "open a.csv: no such file");
+        let untold = anyhow::anyhow!("no such file").context("open a.csv");
+        assert_eq!(CliError::failed(untold).to_string(), "open a.csv: no such file");
     }
 }

@@ -126,7 +126,7 @@ pub(crate) async fn connect(settings: &Settings) -> Result<BrokerConfig, CliErro
 fn open_store(settings: &Settings) -> Result<ModelStore, CliError> {
     ModelStore::open(&settings.model.artifacts)
         .context("model.artifacts (--artifacts)")
-        .map_err(CliError::Failed)
+        .map_err(CliError::Usage)
 }
 
 pub(crate) fn scorer_parts(
