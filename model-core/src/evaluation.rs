@@ -19,6 +19,7 @@ use thiserror::Error;
 use self::quantiles::{median, quantile};
 
 pub mod quantiles;
+pub mod vertical_equity;
 
 /// Why a measure has no value.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
