@@ -19,6 +19,8 @@ use thiserror::Error;
 use self::quantiles::{median, quantile};
 
 pub mod quantiles;
+pub mod segments;
+pub mod standards;
 pub mod vertical_equity;
 
 /// Why a measure has no value.
