@@ -32,6 +32,7 @@ use super::quantiles::{median, quantile};
 use super::standards::{Accepted, Standards, Verdict};
 use super::vertical_equity::{VerticalEquity, value_proxy, vertical_equity};
 use super::{EvaluationError, Result};
+use crate::estimate::Price;
 
 mod bootstrap;
 mod sample;
@@ -103,6 +104,24 @@ pub struct EvaluatedSale {
     pub intervals: Vec<PriceInterval>,
     /// The sale's label in each dimension that it is known in, by dimension.
     pub segments: BTreeMap<String, String>,
+}
+
+impl EvaluatedSale {
+    /// A home that sold for `price`, with the answer that its listing got, if it was a price.
+    /// Segments are left to the caller: [`segments_of`](super::segments::segments_of).
+    pub fn new(price: f64, answer: Option<&Price>) -> Self {
+        let interval = |answer: &Price| PriceInterval {
+            level: answer.interval_level,
+            lower: answer.lower,
+            upper: answer.upper,
+        };
+        Self {
+            price,
+            estimate: answer.map(|answer| answer.estimate),
+            intervals: answer.map(interval).into_iter().collect(),
+            segments: BTreeMap::new(),
+        }
+    }
 }
 
 /// An interval that the price was to lie in.

@@ -1,6 +1,33 @@
-//! Labels of segments: areas without postal codes, and bands of age.
+//! Labels of segments: postal codes or areas of a grid, kinds of homes, and bands of age.
+
+use std::collections::BTreeMap;
 
 use super::quantiles::quantile_sorted;
+use crate::date::EventDate;
+use crate::listing::Facts;
+
+/// A home's labels in the dimensions `area`, `property_type` and `age_band`, by dimension;
+/// what is not known of the home has no label.
+///
+/// The area is the postal code, or the cell of `grid` where there is none.
+pub fn segments_of(
+    facts: &Facts,
+    sold_on: EventDate,
+    grid: Option<&AreaGrid>,
+) -> BTreeMap<String, String> {
+    let cell = || {
+        let (latitude, longitude) = facts.coordinates()?;
+        grid?.label(latitude, longitude)
+    };
+    let age = facts.year_built.map(|built| age_band(built, sold_on.year()).to_owned());
+    let labels = [
+        ("area", facts.postal_code.clone().or_else(cell)),
+        ("property_type", facts.property_type.clone()),
+        ("age_band", age),
+    ];
+    let known = labels.into_iter().filter_map(|(name, label)| Some((name.to_owned(), label?)));
+    known.collect()
+}
 
 /// A grid of areas that hold about equally many homes.
 ///
@@ -109,6 +136,27 @@ mod tests {
     fn age_bands_cover_every_age() {
         let bands = [2005, 1995, 1990, 1960, 1940, 1900].map(|built| age_band(built, 2000));
         assert_eq!(bands, ["00-09", "00-09", "10-24", "25-49", "50-74", "75+"]);
+    }
+
+    #[test]
+    fn a_home_is_in_the_area_of_its_postal_code_or_else_of_its_cell() {
+        let sold_on = EventDate::from_ymd(2000, 5, 1).unwrap();
+        let grid = AreaGrid::of(&[(0.0, 0.0), (0.0, 1.0)], 1);
+        let mut facts = Facts {
+            latitude: Some(0.0),
+            longitude: Some(0.0),
+            year_built: Some(1985),
+            ..Facts::default()
+        };
+        let of = |facts: &Facts, grid| {
+            let labels = segments_of(facts, sold_on, grid).into_iter();
+            labels.map(|(name, label)| format!("{name}={label}")).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&facts, Some(&grid)), ["age_band=10-24", "area=r1c1"]);
+        assert_eq!(of(&facts, None), ["age_band=10-24"]);
+        facts.postal_code = Some("43604".into());
+        assert_eq!(of(&facts, Some(&grid)), ["age_band=10-24", "area=43604"]);
+        assert!(of(&Facts::default(), Some(&grid)).is_empty());
     }
 
     proptest! {

@@ -1,9 +1,9 @@
 //! What the assessors' standards accept, and when data show that it is met.
 //!
 //! A standard is a range of a population's measure, and sales are a sample of it: the standards
-//! (International Association of Assessing Officers, *Standard on Ratio Studies*, 2013, part 2,
-//! "confidence intervals and compliance") fail a roll only when the whole confidence interval
-//! lies outside the range. A verdict says which of three things an interval shows, so that a
+//! (International Association of Assessing Officers, *Standard on Ratio Studies*, 2013) have
+//! confidence intervals decide on compliance, and fail a roll only when the whole interval lies
+//! outside the range. A verdict says which of three things an interval shows, so that a
 //! measure that nobody can tell from a bad one is not mistaken for a good one.
 
 use serde::{Deserialize, Serialize};
@@ -61,10 +61,10 @@ impl Accepted {
 ///
 /// | measure | default | source |
 /// |---|---|---|
-/// | `median_ratio` | 0.90 to 1.10 | *Standard on Ratio Studies* 2013, table 1-3 |
-/// | `cod` | 5 to 15, percent | as above, single-family homes |
-/// | `prd` | 0.98 to 1.03 | as above |
-/// | `prb` | -0.05 to 0.05 | as above |
+/// | `median_ratio` | 0.90 to 1.10 | *Standard on Ratio Studies* 2013, section 9 |
+/// | `cod` | 5 to 15, percent | as above, table 1-3, single-family homes |
+/// | `prd` | 0.98 to 1.03 | as above, table 1-3 |
+/// | `prb` | -0.05 to 0.05 | as above, section 9 |
 /// | `vertical_equity` | -10 to 10, percent | exposure draft of May 2026, appendix E |
 /// | `coverage_margin` | 0.025 | ours: coverage within 2.5 points of nominal |
 ///

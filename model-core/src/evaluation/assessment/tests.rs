@@ -84,6 +84,32 @@ fn intervals_are_measured_level_by_level() {
 }
 
 #[test]
+fn an_answer_brings_its_estimate_and_interval() {
+    let answer = Price {
+        estimate: 100.0,
+        lower: 90.0,
+        upper: 120.0,
+        interval_level: 0.9,
+        fsd: 0.1,
+        base: 100.0,
+        contributions: Vec::new(),
+        comparables: Vec::new(),
+        market_age_days: None,
+        features: Vec::new(),
+        market_level: 0.0,
+        scale: 1.0,
+        error_low: -0.1,
+        error_high: 0.2,
+        degraded: false,
+    };
+    let interval = PriceInterval { level: 0.9, lower: 90.0, upper: 120.0 };
+    let expected = EvaluatedSale { intervals: vec![interval], ..sale((100.0, 110.0)) };
+    assert_eq!(EvaluatedSale::new(110.0, Some(&answer)), expected);
+    let unanswered = EvaluatedSale::new(110.0, None);
+    assert_eq!((unanswered.estimate, unanswered.intervals.len()), (None, 0));
+}
+
+#[test]
 fn hit_rate_counts_listings_without_an_estimate() {
     let mut sales = market(1, 60);
     sales.iter_mut().take(15).for_each(|sale| sale.estimate = None);
