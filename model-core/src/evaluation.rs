@@ -18,7 +18,11 @@ use thiserror::Error;
 
 use self::quantiles::{median, quantile};
 
+pub mod assessment;
 pub mod quantiles;
+pub mod segments;
+pub mod standards;
+pub mod vertical_equity;
 
 /// Why a measure has no value.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -40,6 +44,22 @@ pub enum EvaluationError {
     /// The measure divides by a spread that is zero, or has too few values.
     #[error("{0} is not defined for these values")]
     Degenerate(&'static str),
+    /// A parameter of the assessment is outside its range.
+    #[error("assessment parameter {name} is outside its range, {expected}")]
+    Parameter {
+        /// Name of the parameter.
+        name: &'static str,
+        /// The accepted range.
+        expected: &'static str,
+    },
+    /// Too few sales have an estimate to be judged.
+    #[error("{found} sales with an estimate, expected at least {needed}")]
+    TooFew {
+        /// Sales with an estimate.
+        found: u64,
+        /// The least that is judged.
+        needed: u64,
+    },
 }
 
 type Result<T> = std::result::Result<T, EvaluationError>;

@@ -17,6 +17,7 @@ pub mod listing;
 pub mod market;
 pub mod model;
 pub mod monitoring;
+mod random;
 pub mod registry;
 #[cfg(test)]
 mod synthetic;

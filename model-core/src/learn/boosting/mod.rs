@@ -19,7 +19,6 @@ mod histogram;
 mod loss;
 mod pack;
 mod params;
-mod rng;
 mod split;
 
 pub use loss::Loss;
@@ -29,9 +28,9 @@ use super::check::{check_data, check_rows};
 use super::error::FitError;
 use super::model::FittedModel;
 use super::{ColumnKind, Strategy, TrainingData};
+use crate::random::SplitMix64;
 use binning::{BinnedColumns, ColumnBins, find_bins};
 use grow::{GrowRules, Grower, GrownTree, Round};
-use rng::SplitMix64;
 use split::SplitRules;
 
 /// Most levels of a categorical column.

@@ -1,11 +1,11 @@
 //! The only randomness of this crate: a small generator with an explicit seed.
 
 /// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
-pub(super) struct SplitMix64(u64);
+pub(crate) struct SplitMix64(u64);
 
 impl SplitMix64 {
     /// A stream of its own for each pair of seed and purpose.
-    pub(super) fn new(seed: u64, stream: u64) -> Self {
+    pub(crate) fn new(seed: u64, stream: u64) -> Self {
         let mut generator = Self(seed ^ stream.wrapping_mul(0xD1B5_4A32_D192_ED03));
         generator.next_u64();
         generator
@@ -20,13 +20,13 @@ impl SplitMix64 {
     }
 
     /// Uniform in `0..bound` (Lemire's multiplication; its bias is below `bound / 2^32`).
-    fn below(&mut self, bound: u32) -> u32 {
+    pub(crate) fn below(&mut self, bound: u32) -> u32 {
         (((self.next_u64() >> 32) * u64::from(bound)) >> 32) as u32
     }
 
     /// Picks `wanted` of `0..n` into `chosen` (the rest goes to `others`), both in order.
     /// Selection sampling: Knuth, The Art of Computer Programming 2, 3.4.2, algorithm S.
-    pub(super) fn choose(
+    pub(crate) fn choose(
         &mut self,
         n: u32,
         wanted: u32,
