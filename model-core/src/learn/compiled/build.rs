@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::super::trees::{CATEGORICAL, DEFAULT_LEFT, LEAF, TreeParts};
-use super::segment::{Column, Key, LINE, Line, Mask, Segment, State, Step, TREES};
+use super::segment::{Column, Key, LINE, Line, Mask, RUN, Segment, State, Step, TREES, Thresholds};
 
 /// Splits of a numeric column between two states that are stored dense.
 const SPACING: usize = 64;
@@ -149,7 +149,7 @@ impl<'a, M: Mask> Builder<'a, M> {
                 *last = i + 1;
             }
         }
-        self.budget.take::<f64>(thresholds.len())?;
+        self.budget.take::<[f64; RUN]>(thresholds.len() / (RUN - 1) + 2)?;
         let dense = self.is_dense(splits.len());
         let start = self.segment.steps.len();
         self.push_steps(splits.iter())?;
@@ -172,7 +172,11 @@ impl<'a, M: Mask> Builder<'a, M> {
         self.push_whole_state(dense, &missing)?;
         self.push_column(
             dense,
-            Column { feature: feature.into(), states, key: Key::Thresholds(thresholds) },
+            Column {
+                feature: feature.into(),
+                states,
+                key: Key::Thresholds(Thresholds::new(&thresholds)),
+            },
         )
     }
 

@@ -18,7 +18,7 @@ const TURNS: usize = 2;
 #[repr(C, align(64))]
 struct Path {
     deltas: [f64; WIDTH],
-    columns: [u16; WIDTH],
+    columns: [u8; WIDTH],
     /// The rest of the path: an index into `more`, plus 1.
     next: u32,
 }
@@ -37,7 +37,7 @@ impl Sums {
     fn add(&mut self, turn: usize, path: &Path) {
         let sums = &mut self.0[turn % TURNS];
         for (&column, delta) in path.columns.iter().zip(path.deltas) {
-            sums[usize::from(column) % (COLUMNS + UNUSED)] += delta;
+            sums[usize::from(column)] += delta;
         }
     }
 }
@@ -74,14 +74,14 @@ impl Paths {
     }
 
     fn push_leaves(&mut self, parts: &TreeParts, root: usize, budget: &mut Budget) -> Option<()> {
-        let mut open = vec![(root, Vec::<(u16, f64)>::new())];
+        let mut open = vec![(root, Vec::<(u8, f64)>::new())];
         while let Some((at, path)) = open.pop() {
             let node = &parts.nodes[at];
             if node.flags & LEAF != 0 {
                 self.push(&path, budget)?;
                 continue;
             }
-            let column = self.columns.binary_search(&node.feature).ok()? as u16;
+            let column = self.columns.binary_search(&node.feature).ok()? as u8;
             for child in [node.left as usize + 1, node.left as usize] {
                 let delta = parts.values[child] - parts.values[at];
                 let mut path = path.clone();
@@ -95,7 +95,7 @@ impl Paths {
         Some(())
     }
 
-    fn push(&mut self, path: &[(u16, f64)], budget: &mut Budget) -> Option<()> {
+    fn push(&mut self, path: &[(u8, f64)], budget: &mut Budget) -> Option<()> {
         budget.take::<Path>(path.len().div_ceil(WIDTH).max(1))?;
         let mut chunks = path.chunks(WIDTH);
         let first = self.filled(chunks.next().unwrap_or(&[]));
@@ -110,9 +110,9 @@ impl Paths {
         Some(())
     }
 
-    fn filled(&self, parts: &[(u16, f64)]) -> Path {
+    fn filled(&self, parts: &[(u8, f64)]) -> Path {
         let unused = self.paths.len() * WIDTH;
-        let place = |i: usize| (COLUMNS + (unused + i) % UNUSED) as u16;
+        let place = |i: usize| (COLUMNS + (unused + i) % UNUSED) as u8;
         let mut path = Path { deltas: [0.0; WIDTH], columns: std::array::from_fn(place), next: 0 };
         for (i, &(column, delta)) in parts.iter().enumerate() {
             path.columns[i] = column;

@@ -9,8 +9,10 @@ use super::super::check::category_code;
 pub(super) const LINE: usize = 32;
 /// Trees of a segment: their masks fit the first level cache, and the stack.
 pub(super) const TREES: usize = 1024;
-/// Dense columns that are worked on at the same time.
-const DENSE: usize = 64;
+/// Columns that are worked on at the same time.
+const COLUMNS: usize = 64;
+/// Thresholds that are compared without a branch.
+pub(super) const RUN: usize = 16;
 
 /// One bit per leaf of a tree.
 pub(super) trait Mask: Copy + Debug + BitAndAssign {
@@ -64,7 +66,7 @@ pub(super) struct Step<M> {
 }
 
 /// What a column does: the masks from `line` on (dense columns only), and the steps.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct State {
     pub(super) line: u32,
     pub(super) first: u32,
@@ -84,9 +86,58 @@ pub(super) struct Column {
 #[derive(Clone, Debug)]
 pub(super) enum Key {
     /// State `i` for values above `i` of the thresholds; the state after is for missing ones.
-    Thresholds(Vec<f64>),
+    Thresholds(Thresholds),
     /// Per code; the first state is for codes beyond and for what is no code.
     Codes(Vec<u32>),
+}
+
+/// Increasing thresholds in runs, so that a search takes few steps that depend on each other.
+#[derive(Clone, Debug)]
+pub(super) struct Thresholds {
+    n: u32,
+    /// NaN where there are no more.
+    runs: Vec<[f64; RUN]>,
+    /// The last threshold of each run but the last; NaN where there are no more.
+    ends: Vec<[f64; RUN]>,
+}
+
+impl Thresholds {
+    pub(super) fn new(thresholds: &[f64]) -> Self {
+        let runs = |values: &[f64]| -> Vec<[f64; RUN]> {
+            let run = |run: &[f64]| {
+                let mut all = [f64::NAN; RUN];
+                all[..run.len()].copy_from_slice(run);
+                all
+            };
+            values.chunks(RUN).map(run).collect()
+        };
+        let n_ends = thresholds.len().saturating_sub(1) / RUN;
+        let ends: Vec<f64> = (0..n_ends).map(|run| thresholds[run * RUN + RUN - 1]).collect();
+        Self { n: thresholds.len() as u32, runs: runs(thresholds), ends: runs(&ends) }
+    }
+
+    /// How many thresholds are less than `value`.
+    #[inline(always)]
+    fn n_below(&self, value: f64) -> usize {
+        let below = |run: &[f64; RUN]| {
+            run.iter().map(|&threshold| u64::from(threshold < value)).sum::<u64>() as usize
+        };
+        let run = match &self.ends[..] {
+            [] => 0,
+            [ends] => below(ends),
+            many => {
+                // runs of ends whose last one is passed
+                let passed = many.partition_point(|ends| ends[RUN - 1] < value);
+                passed * RUN + many.get(passed).map_or(0, below)
+            }
+        };
+        run * RUN + self.runs.get(run).map_or(0, below)
+    }
+
+    #[cfg(test)]
+    fn n_bytes(&self) -> usize {
+        (self.runs.len() + self.ends.len()) * size_of::<[f64; RUN]>()
+    }
 }
 
 impl Column {
@@ -96,8 +147,8 @@ impl Column {
         let value = row.get(self.feature as usize).copied().unwrap_or(f64::NAN);
         let state = match &self.key {
             Key::Thresholds(thresholds) => {
-                let n_below = thresholds.partition_point(|&threshold| threshold < value);
-                if value.is_nan() { thresholds.len() + 1 } else { n_below }
+                let n_below = thresholds.n_below(value);
+                if value.is_nan() { thresholds.n as usize + 1 } else { n_below }
             }
             Key::Codes(codes) => {
                 let code = category_code(value).map_or(usize::MAX, |code| code as usize);
@@ -130,51 +181,60 @@ impl<M: Mask> Segment<M> {
     #[inline(always)]
     pub(super) fn for_each_block(&self, row: &[f64], mut visit: impl FnMut(&[M; LINE], &[f64])) {
         let mut leaves = Leaves([M::ALL; TREES]);
-        for column in &self.sparse {
-            let state = self.states[column.state(row)];
-            self.take_steps(state, &mut leaves);
+        let mut found = [State::default(); COLUMNS];
+        for columns in self.sparse.chunks(COLUMNS) {
+            self.take_steps(columns, row, &mut found, &mut leaves);
         }
-        let mut lines = [0_u32; DENSE];
-        let mut n_lines = 0;
-        for column in &self.dense {
-            if n_lines == DENSE {
-                self.take_lines(&lines, &mut leaves);
-                n_lines = 0;
+        let mut n_found = 0;
+        for columns in self.dense.chunks(COLUMNS) {
+            if n_found > 0 {
+                self.take_lines(&found, &mut leaves);
             }
-            let state = self.states[column.state(row)];
-            self.take_steps(state, &mut leaves);
-            lines[n_lines % DENSE] = state.line;
-            n_lines += 1;
+            n_found = columns.len();
+            self.take_steps(columns, row, &mut found, &mut leaves);
         }
         let blocks = self.values.chunks_exact(M::LEAVES * LINE);
         let leaves = leaves.0.as_chunks().0;
         for (block, (masks, values)) in leaves.iter().zip(blocks).enumerate() {
-            visit(&self.with_lines(masks, &lines[..n_lines], block), values);
+            visit(&self.with_lines(masks, &found[..n_found], block), values);
         }
     }
 
+    /// Finds the states of up to [`COLUMNS`] columns, and takes their steps.
     #[inline(always)]
-    fn take_steps(&self, state: State, leaves: &mut Leaves<M>) {
-        for step in &self.steps[state.first as usize..state.last as usize] {
-            leaves.0[step.tree as usize % TREES] &= step.mask;
+    fn take_steps(
+        &self,
+        columns: &[Column],
+        row: &[f64],
+        found: &mut [State; COLUMNS],
+        leaves: &mut Leaves<M>,
+    ) {
+        // first all searches, which overlap, then the loops whose lengths nothing predicts
+        for (found, column) in found.iter_mut().zip(columns) {
+            *found = self.states[column.state(row)];
+        }
+        for state in &found[..columns.len()] {
+            for step in &self.steps[state.first as usize..state.last as usize] {
+                leaves.0[step.tree as usize % TREES] &= step.mask;
+            }
         }
     }
 
     #[cold]
-    fn take_lines(&self, lines: &[u32], leaves: &mut Leaves<M>) {
+    fn take_lines(&self, states: &[State], leaves: &mut Leaves<M>) {
         let n_blocks = self.n_trees.div_ceil(LINE);
         for (block, masks) in leaves.0.as_chunks_mut().0.iter_mut().take(n_blocks).enumerate() {
-            *masks = self.with_lines(masks, lines, block);
+            *masks = self.with_lines(masks, states, block);
         }
     }
 
-    /// `masks` without the leaves that are not in these lines.
+    /// `masks` without the leaves that are not in the lines of these states.
     #[inline(always)]
-    fn with_lines(&self, masks: &[M; LINE], lines: &[u32], block: usize) -> [M; LINE] {
+    fn with_lines(&self, masks: &[M; LINE], states: &[State], block: usize) -> [M; LINE] {
         let mut masks = *masks;
         let all = &self.lines[..];
-        for &line in lines {
-            let Line(line) = all[line as usize + block];
+        for state in states {
+            let Line(line) = all[state.line as usize + block];
             masks.iter_mut().zip(line).for_each(|(mask, other)| *mask &= other);
         }
         masks
@@ -183,7 +243,7 @@ impl<M: Mask> Segment<M> {
     #[cfg(test)]
     pub(super) fn n_bytes(&self) -> usize {
         let keys = self.dense.iter().chain(&self.sparse).map(|column| match &column.key {
-            Key::Thresholds(thresholds) => 8 * thresholds.len(),
+            Key::Thresholds(thresholds) => thresholds.n_bytes(),
             Key::Codes(codes) => 4 * codes.len(),
         });
         keys.sum::<usize>()
