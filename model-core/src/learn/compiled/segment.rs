@@ -253,3 +253,27 @@ impl<M: Mask> Segment<M> {
             + 8 * self.values.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_by_runs_equals_a_plain_search() {
+        for n in [0, 1, 2, 15, 16, 17, 31, 32, 33, 255, 256, 257, 272, 273, 511, 512, 513, 5_000] {
+            let mut values: Vec<f64> = (0..n).map(|i| f64::from(i) - 3.0).collect();
+            for unbounded in [false, true] {
+                if let (true, [first, .., last]) = (unbounded, &mut values[..]) {
+                    (*first, *last) = (f64::NEG_INFINITY, f64::INFINITY);
+                }
+                let thresholds = Thresholds::new(&values);
+                let between = (-9..2 * n + 9).map(|i| f64::from(i) / 2.0 - 3.0);
+                let extremes = [f64::NEG_INFINITY, f64::MIN, -0.0, f64::MAX, f64::INFINITY];
+                for value in between.chain(extremes) {
+                    let expected = values.partition_point(|&threshold| threshold < value);
+                    assert_eq!(thresholds.n_below(value), expected, "{value} among {n}");
+                }
+            }
+        }
+    }
+}
