@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use super::super::trees::{CATEGORICAL, DEFAULT_LEFT, LEAF, TreeParts};
 use super::segment::{Column, Key, LINE, Line, Mask, RUN, Segment, State, Step, TREES, Thresholds};
 
-/// Splits of a numeric column between two states that are stored dense.
-const SPACING: usize = 64;
+/// Splits of a numeric column between two states that are stored dense. Half as many make narrow
+/// models 5 % faster and models of 45 columns 6 % slower: their masks leave the second level cache.
+pub(super) const SPACING: usize = 64;
 /// A column is dense when it has at least one split in so many trees.
 const TREES_PER_SPLIT: usize = 4;
 /// Codes times splits of a categorical column, at most: bounds the work of compiling.

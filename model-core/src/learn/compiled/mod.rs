@@ -4,10 +4,10 @@
 //! split has the mask that clears the leaves of its left side. A row clears the left sides of all
 //! splits at which it goes right; the lowest bit that remains is the leaf it reaches (QuickScorer,
 //! Lucchese et al. 2015). So the order of splits does not matter, and they can be taken column by
-//! column: what a value of one column does to all trees at once is its [`State`], of which a
+//! column: what a value of one column does to all trees at once is its [`segment::State`], of which a
 //! column has one per value that some split tells apart. The masks of a state are stored for
 //! every tree side by side ("dense") where many trees split on the column, and as a list of the
-//! splits otherwise. Of a numeric column only every [`SPACING`]-th state is stored dense; a
+//! splits otherwise. Of a numeric column only every [`build::SPACING`]-th state is stored dense; a
 //! state in between is the last stored one and the splits since.
 //!
 //! Leaves, and the order in which their values are added, are those of the walk in
