@@ -72,10 +72,10 @@ fn predict(c: &mut Criterion) {
         });
         let mut out = vec![0.0; model.n_features()];
         let mut rows = market.features.rows().cycle();
-        c.bench_function(&format!("contributions, {name}"), |b| {
+        c.bench_function(&format!("explain, {name}"), |b| {
             b.iter_batched(
                 || rows.next().unwrap_or_default(),
-                |row| black_box(model.contributions(row, &mut out)),
+                |row| black_box(model.explain(row, &mut out)),
                 BatchSize::SmallInput,
             );
         });

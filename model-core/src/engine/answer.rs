@@ -32,7 +32,19 @@ pub fn recompute(
     error_low: f64,
     error_high: f64,
 ) -> Recomputed {
-    let log_estimate = model.predictor.predict(features) + market_level;
+    let prediction = model.predictor.predict(features);
+    from_prediction(model, features, prediction, market_level, (error_low, error_high))
+}
+
+/// [`recompute`] where the predictor has been asked already.
+fn from_prediction(
+    model: &PricingModel,
+    features: &[f64],
+    prediction: f64,
+    market_level: f64,
+    (error_low, error_high): (f64, f64),
+) -> Recomputed {
+    let log_estimate = prediction + market_level;
     let scale = model.scale.predict(features);
     let estimate = log_estimate.exp();
     Recomputed {
@@ -50,9 +62,10 @@ pub(super) fn price(
     view: &MarketView,
     parts: &mut [f64],
 ) -> Price {
-    let numbers =
-        recompute(model, features, correction.level, correction.error_low, correction.error_high);
-    let base = model.predictor.contributions(features, parts).exp();
+    let explained = model.predictor.explain(features, parts);
+    let errors = (correction.error_low, correction.error_high);
+    let numbers = from_prediction(model, features, explained.prediction, correction.level, errors);
+    let base = explained.base.exp();
     Price {
         estimate: numbers.estimate,
         lower: numbers.lower,

@@ -33,6 +33,7 @@
 
 mod boosting;
 mod check;
+mod compiled;
 mod elastic_net;
 mod error;
 mod matrix;
@@ -43,7 +44,7 @@ pub use boosting::{BoostedTrees, BoostedTreesParams, Loss};
 pub use elastic_net::{ElasticNet, ElasticNetModel, ElasticNetParams};
 pub use error::{FitError, InvalidModel, Part};
 pub use matrix::{FeatureMatrix, Rows};
-pub use model::FittedModel;
+pub use model::{Explained, FittedModel};
 pub use trees::FlatTrees;
 
 use serde::{Deserialize, Serialize};

@@ -17,6 +17,15 @@ pub enum FittedModel {
     BoostedTrees(FlatTrees),
 }
 
+/// A prediction and where its contributions start.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Explained {
+    /// What [`FittedModel::predict`] returns, bit for bit.
+    pub prediction: f64,
+    /// What [`FittedModel::contributions`] returns.
+    pub base: f64,
+}
+
 impl FittedModel {
     /// The estimated target (log price) of one row, shape `(n_features,)`.
     ///
@@ -38,6 +47,17 @@ impl FittedModel {
         match self {
             Self::ElasticNet(model) => model.contributions(row, out),
             Self::BoostedTrees(trees) => trees.contributions(row, out),
+        }
+    }
+
+    /// [`FittedModel::predict`] and [`FittedModel::contributions`] for the price of one.
+    pub fn explain(&self, row: &[f64], out: &mut [f64]) -> Explained {
+        match self {
+            Self::ElasticNet(model) => {
+                let base = model.contributions(row, out);
+                Explained { prediction: model.predict(row), base }
+            }
+            Self::BoostedTrees(trees) => trees.explain(row, out),
         }
     }
 

@@ -1,6 +1,7 @@
-//! Regression trees in one contiguous node array, made for short and even latency.
+//! Regression trees in one contiguous node array.
 //!
-//! A node takes 16 bytes. The walks through a block of [`LANES`] trees are interleaved, a step of
+//! Prices are computed from the form of [`super::compiled`]; what has no such form is walked. A
+//! node takes 16 bytes. The walks through a block of [`LANES`] trees are interleaved, a step of
 //! each in turn, so the processor works on many of them at once; a leaf points to itself, and a
 //! walk that has not moved is over and makes room, without a branch that depends on the data.
 //! What a node is worth stands apart, in `values`, and is read once per tree, in their order.
@@ -8,7 +9,9 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::check::category_code;
+use super::compiled::Compiled;
 use super::error::InvalidModel;
+use super::model::Explained;
 
 /// Trees that are walked at the same time.
 const LANES: usize = 64;
@@ -63,11 +66,20 @@ pub(super) struct TreeParts {
 ///
 /// `x <= threshold` goes left, missing values go the way that was better in training, categories
 /// go by membership in a set. A prediction allocates nothing.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct FlatTrees {
     parts: TreeParts,
     /// `base` plus the value of every root: the average estimate.
     mean: f64,
+    /// What prices are computed from.
+    compiled: Option<Box<Compiled>>,
+}
+
+/// Trees are equal when what is stored of them is.
+impl PartialEq for FlatTrees {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts == other.parts
+    }
 }
 
 impl FlatTrees {
@@ -76,7 +88,20 @@ impl FlatTrees {
         check_parts(&parts)?;
         let roots = parts.roots.iter().map(|&root| parts.values[root as usize]);
         let mean = parts.base + roots.sum::<f64>();
-        Ok(Self { parts, mean })
+        let compiled = Compiled::new(&parts).map(Box::new);
+        Ok(Self { parts, mean, compiled })
+    }
+
+    /// Whether prices are computed from the compiled form.
+    #[cfg(test)]
+    pub(super) fn is_compiled(&self) -> bool {
+        self.compiled.is_some()
+    }
+
+    /// The same trees, walked.
+    #[cfg(test)]
+    pub(super) fn without_compiled(self) -> Self {
+        Self { compiled: None, ..self }
     }
 
     /// Number of trees; with early stopping, the number of rounds it chose.
@@ -101,28 +126,32 @@ impl FlatTrees {
 
     /// See [`super::FittedModel::predict`].
     pub fn predict(&self, row: &[f64]) -> f64 {
-        match row.get(..self.n_features()) {
-            Some(row) => self.walk(row, |_, _| {}),
-            None => self.walk(&self.padded(row), |_, _| {}),
+        match &self.compiled {
+            Some(compiled) => compiled.predict(row),
+            None => self.walk_padded(row, |_, _| {}),
         }
     }
 
     /// See [`super::FittedModel::contributions`]. Each step of a path gives its column the
     /// difference between the child's and the parent's average value (Saabas 2014).
     pub fn contributions(&self, row: &[f64], out: &mut [f64]) -> f64 {
+        self.explain(row, out).base
+    }
+
+    /// See [`super::FittedModel::explain`].
+    pub fn explain(&self, row: &[f64], out: &mut [f64]) -> Explained {
         out.fill(0.0);
-        let add = |at: u32, next: u32| {
-            let (at, next) = (at as usize, next as usize);
-            let feature = usize::from(self.parts.nodes[at].feature);
-            if let Some(out) = out.get_mut(feature) {
-                *out += self.parts.values[next] - self.parts.values[at];
-            }
-        };
-        match row.get(..self.n_features()) {
-            Some(row) => self.walk(row, add),
-            None => self.walk(&self.padded(row), add),
-        };
-        self.mean
+        let compiled = self.compiled.as_ref().and_then(|compiled| compiled.explain(row, out));
+        let prediction = compiled.unwrap_or_else(|| {
+            self.walk_padded(row, |at, next| {
+                let (at, next) = (at as usize, next as usize);
+                let feature = usize::from(self.parts.nodes[at].feature);
+                if let Some(out) = out.get_mut(feature) {
+                    *out += self.parts.values[next] - self.parts.values[at];
+                }
+            })
+        });
+        Explained { prediction, base: self.mean }
     }
 
     /// See [`super::FittedModel::validate`].
@@ -132,6 +161,18 @@ impl FlatTrees {
     /// The first [`InvalidModel`] found.
     pub fn validate(&self) -> Result<(), InvalidModel> {
         check_parts(&self.parts)
+    }
+
+    /// Walks `row`, with NaN for the columns it lacks.
+    fn walk_padded(&self, row: &[f64], on_step: impl FnMut(u32, u32)) -> f64 {
+        match row.get(..self.n_features()) {
+            Some(row) => self.walk(row, on_step),
+            None => {
+                let mut padded = row.to_vec();
+                padded.resize(self.n_features(), f64::NAN);
+                self.walk(&padded, on_step)
+            }
+        }
     }
 
     /// The sum of the leaves that `row` reaches. Tells `on_step` every step from a node to its
@@ -188,13 +229,6 @@ impl FlatTrees {
             }
             _ => default_left,
         }
-    }
-
-    /// `row` with NaN for the columns it lacks.
-    fn padded(&self, row: &[f64]) -> Vec<f64> {
-        let mut padded = row.to_vec();
-        padded.resize(self.n_features(), f64::NAN);
-        padded
     }
 }
 

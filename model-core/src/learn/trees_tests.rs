@@ -181,7 +181,7 @@ fn every_fault_of_the_structure_is_refused() {
 
 proptest! {
     #[test]
-    fn the_interleaved_walk_equals_the_reference_walk(
+    fn both_ways_to_a_price_equal_the_reference_walk(
         shape in proptest::collection::vec(any::<u8>(), 0..600),
         rows in proptest::collection::vec(
             proptest::collection::vec(
@@ -198,8 +198,11 @@ proptest! {
         ),
     ) {
         let trees = forest(&shape);
+        let walked = trees.clone().without_compiled();
         for row in &rows {
-            prop_assert_eq!(trees.predict(row).to_bits(), reference_walk(&trees, row).to_bits());
+            let expected = reference_walk(&trees, row).to_bits();
+            prop_assert_eq!(trees.predict(row).to_bits(), expected);
+            prop_assert_eq!(walked.predict(row).to_bits(), expected);
         }
     }
 }

@@ -1,0 +1,120 @@
+//! Trees in the form a price is computed from.
+//!
+//! No tree is walked. Each tree has a mask with one bit per leaf, leftmost leaf first, and each
+//! split has the mask that clears the leaves of its left side. A row clears the left sides of all
+//! splits at which it goes right; the lowest bit that remains is the leaf it reaches (QuickScorer,
+//! Lucchese et al. 2015). So the order of splits does not matter, and they can be taken column by
+//! column: what a value of one column does to all trees at once is its [`segment::State`], of which a
+//! column has one per value that some split tells apart. The masks of a state are stored for
+//! every tree side by side ("dense") where many trees split on the column, and as a list of the
+//! splits otherwise. Of a numeric column only every [`build::SPACING`]-th state is stored dense; a
+//! state in between is the last stored one and the splits since.
+//!
+//! Leaves, and the order in which their values are added, are those of the walk in
+//! [`super::trees`]: estimates agree bit for bit.
+
+mod build;
+mod paths;
+mod segment;
+
+use super::trees::TreeParts;
+use paths::{Paths, Sums};
+use segment::{LINE, Mask, Segment};
+
+/// Compiled trees; models whose trees have more than 64 leaves have no such form.
+#[derive(Clone, Debug)]
+pub(super) struct Compiled {
+    base: f64,
+    masks: Masks,
+    /// `None` where too many columns are split on.
+    paths: Option<Paths>,
+}
+
+/// By the most leaves that a tree has.
+#[derive(Clone, Debug)]
+enum Masks {
+    UpTo32(Vec<Segment<u32>>),
+    UpTo64(Vec<Segment<u64>>),
+}
+
+impl Compiled {
+    /// Compiles parts that were checked; `None` where it would take too much memory, or where a
+    /// tree has too many leaves.
+    pub(super) fn new(parts: &TreeParts) -> Option<Self> {
+        let mut budget = build::Budget::of(parts);
+        let masks = match build::most_leaves(parts) {
+            0 => return None,
+            1..=32 => Masks::UpTo32(build::segments(parts, &mut budget)?),
+            33..=64 => Masks::UpTo64(build::segments(parts, &mut budget)?),
+            _ => return None,
+        };
+        Some(Self { base: parts.base, masks, paths: Paths::new(parts, &mut budget) })
+    }
+
+    /// The estimate for `row`; columns that it lacks are missing.
+    pub(super) fn predict(&self, row: &[f64]) -> f64 {
+        match &self.masks {
+            Masks::UpTo32(segments) => predict(self.base, segments, row),
+            Masks::UpTo64(segments) => predict(self.base, segments, row),
+        }
+    }
+
+    /// The estimate; adds the contributions of the columns to `out`.
+    pub(super) fn explain(&self, row: &[f64], out: &mut [f64]) -> Option<f64> {
+        let paths = self.paths.as_ref()?;
+        Some(match &self.masks {
+            Masks::UpTo32(segments) => explain(self.base, segments, paths, row, out),
+            Masks::UpTo64(segments) => explain(self.base, segments, paths, row, out),
+        })
+    }
+
+    /// Memory it takes.
+    #[cfg(test)]
+    pub(super) fn n_bytes(&self) -> usize {
+        let masks = match &self.masks {
+            Masks::UpTo32(segments) => segments.iter().map(Segment::n_bytes).sum::<usize>(),
+            Masks::UpTo64(segments) => segments.iter().map(Segment::n_bytes).sum::<usize>(),
+        };
+        masks + self.paths.as_ref().map_or(0, Paths::n_bytes)
+    }
+}
+
+fn predict<M: Mask>(base: f64, segments: &[Segment<M>], row: &[f64]) -> f64 {
+    let mut sum = base;
+    for segment in segments {
+        segment.for_each_block(row, |masks, values| {
+            for (mask, values) in masks.iter().zip(values.chunks_exact(M::LEAVES)) {
+                sum += values[mask.leftmost() % M::LEAVES];
+            }
+        });
+    }
+    sum
+}
+
+fn explain<M: Mask>(
+    base: f64,
+    segments: &[Segment<M>],
+    paths: &Paths,
+    row: &[f64],
+    out: &mut [f64],
+) -> f64 {
+    let (mut sum, mut first_tree) = (base, 0);
+    let mut sums = Sums::default();
+    for segment in segments {
+        segment.for_each_block(row, |masks, values| {
+            let mut leaves = [0; LINE];
+            let values = values.chunks_exact(M::LEAVES);
+            for ((mask, values), leaf) in masks.iter().zip(values).zip(&mut leaves) {
+                *leaf = mask.leftmost() % M::LEAVES;
+                sum += values[*leaf];
+            }
+            paths.add(first_tree, &leaves, &mut sums);
+            first_tree += LINE;
+        });
+    }
+    paths.finish(&sums, out);
+    sum
+}
+
+#[cfg(test)]
+mod tests;
