@@ -19,7 +19,7 @@ pub(crate) struct Cli {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Common {
-    /// Configuration file (TOML); flags and HOMESTREAM__SECTION__KEY variables override it.
+    /// Configuration file (TOML, or YAML such as params.yaml); flags and HOMESTREAM__SECTION__KEY variables override it.
     #[arg(long, global = true, value_name = "FILE", env = "HOMESTREAM_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// Kafka brokers; without them `up` starts an embedded broker.
@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Monitor,
     /// Run the trainer: new model versions when drift asks for them.
     Train,
+    /// Tell how good prices would have been: past sales priced with what was known then.
+    Evaluate(EvaluateArgs),
     /// Topics on the broker.
     #[command(subcommand)]
     Topics(TopicsCommand),
@@ -121,6 +123,75 @@ pub(crate) struct UpArgs {
 pub(crate) struct ProduceArgs {
     #[command(flatten)]
     pub(crate) replay: ReplayArgs,
+}
+
+/// Options of `evaluate`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct EvaluateArgs {
+    /// Sales: CSV, Parquet or JSON lines, plain, .gz or .zip.
+    #[arg(long, value_name = "FILE", default_value = "data/lucas_county/lucas_county.csv.gz")]
+    pub(crate) data: PathBuf,
+    /// How the file's columns become sales [default: mapping.toml beside the data].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mapping: Option<PathBuf>,
+    /// What is learned from what; several separated by commas.
+    ///
+    /// time70: the first 70 % of the sales by date teach once, the rest is priced.
+    /// stream: the same homes, retrained monthly, with all that was known before each date.
+    /// cv5: cross-validation.
+    #[arg(
+        long,
+        value_name = "PROTOCOL",
+        value_delimiter = ',',
+        default_value = "time70",
+        verbatim_doc_comment
+    )]
+    pub(crate) protocol: Vec<ProtocolArg>,
+    /// Strategies to compare; auto is what a training would choose.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', default_value = "auto")]
+    pub(crate) strategies: Vec<ContestantArg>,
+    /// Folds of cv5: a CSV of two columns, row number (from 0, header not counted) and fold.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) folds: Option<PathBuf>,
+    /// Seed of cv5's own folds and of the bootstrap.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Write everything as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write every estimate as CSV.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) predictions: Option<PathBuf>,
+    /// Leave out the assessment by the standards, overall and by segment.
+    #[arg(long)]
+    pub(crate) brief: bool,
+}
+
+/// A protocol on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ProtocolArg {
+    /// Learn once.
+    Time70,
+    /// Learn monthly.
+    Stream,
+    /// Cross-validation.
+    Cv5,
+}
+
+/// A strategy on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum ContestantArg {
+    /// The best of the configured strategies on the most recent sales.
+    Auto,
+    /// Penalised linear regression (linfa).
+    ElasticNet,
+    /// Boosted trees.
+    BoostedTrees,
+    /// Elastic net, and trees of what it leaves.
+    LinearTrees,
+    /// The mean of boosted_trees and linear_trees.
+    Blend,
 }
 
 /// How fast a replay goes.

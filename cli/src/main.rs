@@ -2,6 +2,7 @@
 
 mod args;
 mod error;
+mod evaluate;
 mod market;
 mod produce;
 mod serve;
@@ -37,6 +38,10 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), CliError> {
     let settings = Settings::load(&cli.common).map_err(CliError::usage)?;
+    // What only computes needs no runtime, and ends at once when it is interrupted.
+    if let Command::Evaluate(args) = cli.command {
+        return evaluate::run(&settings, &args);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -53,7 +58,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
                 let retention = if keep { Retention::Keep } else { Retention::ByTopic };
                 serve::create_topics(settings, retention).await
             }
-            Command::Config(ConfigCommand::Check) => Ok(()),
+            Command::Evaluate(_) | Command::Config(ConfigCommand::Check) => Ok(()),
             Command::Config(ConfigCommand::Show) => {
                 let text = settings.to_toml().map_err(CliError::failed)?;
                 up::write_out(&text).map_err(CliError::failed)

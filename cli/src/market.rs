@@ -1,6 +1,6 @@
 //! The market that a command replays: a file of sales through its mapping.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use model_core::date::EventDate;
@@ -14,7 +14,7 @@ use crate::args::ReplayArgs;
 use crate::error::CliError;
 
 /// Rows that may be bad before the file is taken for the wrong one.
-const MAX_BAD_ROWS: usize = 1_000;
+pub(crate) const MAX_BAD_ROWS: usize = 1_000;
 /// Seed of `--garbage`: every run makes the same.
 const GARBAGE_SEED: u64 = 20_240_601;
 
@@ -35,7 +35,7 @@ impl Market {
     /// # Errors
     /// Wrong usage when the file, its mapping or a share is wrong.
     pub(crate) fn load(args: &ReplayArgs, topics: &TopicNames) -> Result<Self, CliError> {
-        let mapping = mapping_path(args)?;
+        let mapping = mapping_path(&args.data, args.mapping.as_deref())?;
         let loaded = load_sales(&args.data, &mapping)
             .and_then(|loaded| loaded.accept_bad_rows(MAX_BAD_ROWS))
             .map_err(CliError::usage)?;
@@ -66,14 +66,17 @@ impl Market {
 }
 
 /// `--mapping`, or the mapping.toml beside the data.
-fn mapping_path(args: &ReplayArgs) -> Result<PathBuf, CliError> {
-    if let Some(mapping) = &args.mapping {
-        return Ok(mapping.clone());
+///
+/// # Errors
+/// Wrong usage when there is none.
+pub(crate) fn mapping_path(data: &Path, mapping: Option<&Path>) -> Result<PathBuf, CliError> {
+    if let Some(mapping) = mapping {
+        return Ok(mapping.to_owned());
     }
-    if !args.data.exists() {
-        return Err(CliError::usage(anyhow!("--data {}: no such file", args.data.display())));
+    if !data.exists() {
+        return Err(CliError::usage(anyhow!("--data {}: no such file", data.display())));
     }
-    let beside = args.data.with_file_name("mapping.toml");
+    let beside = data.with_file_name("mapping.toml");
     if beside.is_file() {
         return Ok(beside);
     }

@@ -173,7 +173,7 @@ impl Settings {
         let mut builder = Config::builder();
         if let Some(path) = &common.config {
             check_readable(path)?;
-            builder = builder.add_source(File::from(path.as_path()).format(FileFormat::Toml));
+            builder = builder.add_source(File::from(path.as_path()).format(format_of(path)));
         }
         let merged = builder
             .add_source(environment)
@@ -280,6 +280,14 @@ impl Settings {
     }
 }
 
+/// YAML where the file's name says so (`params.yaml`), TOML otherwise.
+fn format_of(path: &Path) -> FileFormat {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("yaml" | "yml") => FileFormat::Yaml,
+        _ => FileFormat::Toml,
+    }
+}
+
 fn check_readable(path: &Path) -> Result<(), SettingsError> {
     match std::fs::read_to_string(path) {
         Ok(_) => Ok(()),
@@ -342,6 +350,18 @@ mod tests {
         let flags = Common { topic_prefix: Some("b.".into()), ..common(Some(file.path())) };
         let settings = Settings::load(&flags).unwrap();
         assert_eq!((settings.topics.prefix.as_str(), settings.topics.partitions), ("b.", 5));
+    }
+
+    /// The shipped params.yaml states the defaults, so that a change of either is seen.
+    #[test]
+    fn the_shipped_parameters_are_the_defaults() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../params.yaml");
+        assert_eq!(Settings::load(&common(Some(&path))).unwrap(), Settings::default());
+        let text = std::fs::read_to_string(path).unwrap();
+        let stated = toml::Value::try_from(TrainingParams::default()).unwrap();
+        let names = stated.as_table().unwrap().keys();
+        let missing: Vec<_> = names.filter(|name| !text.contains(&format!("{name}:"))).collect();
+        assert!(missing.is_empty(), "params.yaml does not state {missing:?}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Dates and seeds are arguments, so that every result can be computed again, bit for bit.
 
 pub mod alert;
+pub mod backtest;
 pub mod calibration;
 pub mod date;
 pub mod drift;

@@ -14,7 +14,7 @@ use thiserror::Error;
 pub use self::answer::{Recomputed, recompute};
 use crate::calibration::ErrorTracker;
 use crate::date::EventDate;
-use crate::estimate::{ModelRef, NoEstimateReason, PriceEstimate, PriceOutcome};
+use crate::estimate::{ModelRef, NoEstimateReason, Price, PriceEstimate, PriceOutcome};
 use crate::features::Domain;
 use crate::listing::{Facts, Listing, Sale};
 use crate::market::{MarketIndex, MarketParams, MarketView};
@@ -183,37 +183,42 @@ impl PricingEngine {
 
     /// Prices a listing with a view of its facts and date that is still valid.
     pub fn price_with(&mut self, listing: &Listing, view: &MarketView) -> PriceEstimate {
-        self.follow_errors(listing.listed_on);
-        let answer = |outcome, champion: Option<&Champion>| PriceEstimate {
+        let appraisal = self.appraise(listing, view);
+        let outcome = match appraisal {
+            None => {
+                no_estimate(NoEstimateReason::NoChampion, "no model version is champion".to_owned())
+            }
+            Some((_, Some(refusal))) => no_estimate(refusal.reason, refusal.detail),
+            Some((price, None)) => PriceOutcome::Priced(Box::new(price)),
+        };
+        let champion = self.champion.as_ref();
+        PriceEstimate {
             listing_key: listing.key.clone(),
             event_date: listing.listed_on,
             currency: listing.currency.clone(),
             model: champion.map(|champion| champion.reference.clone()),
             feature_spec_hash: champion.map(|c| c.spec_hash.clone()).unwrap_or_default(),
             outcome,
-        };
-        let Some(champion) = &mut self.champion else {
-            let outcome = no_estimate(NoEstimateReason::NoChampion, "no model version is champion");
-            return answer(outcome, None);
-        };
+        }
+    }
+
+    /// The champion's price of a listing whatever may speak against it, and what does: a price
+    /// with a [`Refusal`] is a guess and is not published. `None` while there is no champion.
+    pub fn appraise(
+        &mut self,
+        listing: &Listing,
+        view: &MarketView,
+    ) -> Option<(Price, Option<Refusal>)> {
+        self.follow_errors(listing.listed_on);
+        let champion = self.champion.as_mut()?;
         let domain = &champion.model.spec.domain;
-        if let Err(outcome) = check_domain(domain, &listing.currency, &listing.facts) {
-            return answer(outcome, Some(champion));
-        }
-        if view.nearby.len() < MIN_NEARBY {
-            let detail = format!(
-                "{} sales within {} km and {} days, at least {MIN_NEARBY} are needed",
-                view.nearby.len(),
-                self.index.params().max_distance_km,
-                self.index.params().window_days,
-            );
-            return answer(no_estimate(NoEstimateReason::TooFewSales, &detail), Some(champion));
-        }
+        let refusal = check_domain(domain, &listing.currency, &listing.facts)
+            .and_then(|()| check_nearby(self.index.params(), view))
+            .err();
         let model = &champion.model;
         model.spec.encode(&listing.facts, listing.listed_on, view, &mut self.row);
         let correction = champion.errors.as_of(listing.listed_on);
-        let price = answer::price(model, &self.row, &correction, view, &mut self.parts);
-        answer(PriceOutcome::Priced(Box::new(price)), Some(champion))
+        Some((answer::price(model, &self.row, &correction, view, &mut self.parts), refusal))
     }
 
     /// Computes the champion's errors on sales before `until`, in order of date.
@@ -240,15 +245,38 @@ impl PricingEngine {
     }
 }
 
-fn no_estimate(reason: NoEstimateReason, detail: &str) -> PriceOutcome {
-    PriceOutcome::NoEstimate { reason, detail: detail.to_owned() }
+/// Why an estimate would be a guess.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refusal {
+    /// Bounded reason.
+    pub reason: NoEstimateReason,
+    /// What was missing, in words.
+    pub detail: String,
+}
+
+fn no_estimate(reason: NoEstimateReason, detail: String) -> PriceOutcome {
+    PriceOutcome::NoEstimate { reason, detail }
+}
+
+/// Whether enough sales are known around the home's place and date.
+fn check_nearby(params: &MarketParams, view: &MarketView) -> Result<(), Refusal> {
+    if view.nearby.len() >= MIN_NEARBY {
+        return Ok(());
+    }
+    let detail = format!(
+        "{} sales within {} km and {} days, at least {MIN_NEARBY} are needed",
+        view.nearby.len(),
+        params.max_distance_km,
+        params.window_days,
+    );
+    Err(Refusal { reason: NoEstimateReason::TooFewSales, detail })
 }
 
 /// Whether the model has learned from homes like this one.
-fn check_domain(domain: &Domain, currency: &str, facts: &Facts) -> Result<(), PriceOutcome> {
+fn check_domain(domain: &Domain, currency: &str, facts: &Facts) -> Result<(), Refusal> {
     if currency != domain.currency {
         let detail = format!("Currency is {currency}, the model knows {}", domain.currency);
-        return Err(no_estimate(NoEstimateReason::UnitMismatch, &detail));
+        return Err(Refusal { reason: NoEstimateReason::UnitMismatch, detail });
     }
     let checks = [
         ("LivingArea", facts.living_area, domain.living_area, Margin::Times(AREA_MARGIN)),
@@ -263,7 +291,7 @@ fn check_domain(domain: &Domain, currency: &str, facts: &Facts) -> Result<(), Pr
                 continue;
             }
             let detail = format!("{field} is missing");
-            return Err(no_estimate(NoEstimateReason::MissingFacts, &detail));
+            return Err(Refusal { reason: NoEstimateReason::MissingFacts, detail });
         };
         let (low, high) = match margin {
             Margin::Times(factor) => (range.low / factor, range.high * factor),
@@ -274,7 +302,7 @@ fn check_domain(domain: &Domain, currency: &str, facts: &Facts) -> Result<(), Pr
                 "{field} is {value}, the model has learned from {} to {}",
                 range.low, range.high
             );
-            return Err(no_estimate(NoEstimateReason::OutOfDomain, &detail));
+            return Err(Refusal { reason: NoEstimateReason::OutOfDomain, detail });
         }
     }
     Ok(())

@@ -31,6 +31,7 @@
 //! - A [`FittedModel`] that was deserialised has passed [`FittedModel::validate`]: damaged bytes
 //!   are an error when they are read and never a panic when a home is priced.
 
+mod blend;
 mod boosting;
 mod check;
 mod compiled;

@@ -15,6 +15,13 @@ pub enum FittedModel {
     ElasticNet(ElasticNetModel),
     /// A sum of regression trees.
     BoostedTrees(FlatTrees),
+    /// The sum of a linear model and of trees over the same columns.
+    Additive {
+        /// The linear part.
+        linear: ElasticNetModel,
+        /// The part that the line leaves.
+        trees: FlatTrees,
+    },
 }
 
 /// A prediction and where its contributions start.
@@ -35,6 +42,7 @@ impl FittedModel {
         match self {
             Self::ElasticNet(model) => model.predict(row),
             Self::BoostedTrees(trees) => trees.predict(row),
+            Self::Additive { linear, trees } => linear.predict(row) + trees.predict(row),
         }
     }
 
@@ -47,6 +55,9 @@ impl FittedModel {
         match self {
             Self::ElasticNet(model) => model.contributions(row, out),
             Self::BoostedTrees(trees) => trees.contributions(row, out),
+            Self::Additive { linear, trees } => {
+                trees.contributions(row, out) + linear.add_contributions(row, out)
+            }
         }
     }
 
@@ -58,6 +69,11 @@ impl FittedModel {
                 Explained { prediction: model.predict(row), base }
             }
             Self::BoostedTrees(trees) => trees.explain(row, out),
+            Self::Additive { linear, trees } => {
+                let of_trees = trees.explain(row, out);
+                let base = of_trees.base + linear.add_contributions(row, out);
+                Explained { prediction: linear.predict(row) + of_trees.prediction, base }
+            }
         }
     }
 
@@ -65,7 +81,7 @@ impl FittedModel {
     pub fn n_features(&self) -> usize {
         match self {
             Self::ElasticNet(model) => model.n_features(),
-            Self::BoostedTrees(trees) => trees.n_features(),
+            Self::BoostedTrees(trees) | Self::Additive { trees, .. } => trees.n_features(),
         }
     }
 
@@ -79,22 +95,41 @@ impl FittedModel {
         match self {
             Self::ElasticNet(model) => model.validate(),
             Self::BoostedTrees(trees) => trees.validate(),
+            Self::Additive { linear, trees } => {
+                linear.validate()?;
+                trees.validate()?;
+                let (found, expected) = (linear.n_features(), trees.n_features());
+                if found == expected {
+                    Ok(())
+                } else {
+                    Err(InvalidModel::Length { what: "linear columns", found, expected })
+                }
+            }
         }
     }
 
     /// Weight of each column, shape `(n_features,)`, adding up to 1 (all 0 for a constant model).
     ///
     /// Trees: the gain in squared error of all splits on the column. Elastic net: the absolute
-    /// coefficient times the standard deviation of what it multiplies.
+    /// coefficient times the standard deviation of what it multiplies. Both: the mean of the two.
     pub fn importance(&self) -> Vec<f64> {
-        let mut weights = match self {
-            Self::ElasticNet(model) => model.weights(),
-            Self::BoostedTrees(trees) => trees.gains().to_vec(),
-        };
-        let total: f64 = weights.iter().sum();
-        if total > 0.0 {
-            weights.iter_mut().for_each(|weight| *weight /= total);
+        match self {
+            Self::ElasticNet(model) => shares(model.weights()),
+            Self::BoostedTrees(trees) => shares(trees.gains().to_vec()),
+            Self::Additive { linear, trees } => {
+                let linear = shares(linear.weights());
+                let both = linear.iter().zip(shares(trees.gains().to_vec())).map(|(a, b)| a + b);
+                shares(both.collect())
+            }
         }
-        weights
     }
+}
+
+/// Weights divided by their sum, if there is one.
+fn shares(mut weights: Vec<f64>) -> Vec<f64> {
+    let total: f64 = weights.iter().sum();
+    if total > 0.0 {
+        weights.iter_mut().for_each(|weight| *weight /= total);
+    }
+    weights
 }

@@ -24,6 +24,7 @@ fn column(values: impl IntoIterator<Item = f64>) -> FeatureMatrix {
 /// One tree of two leaves, nothing sampled, nothing shrunk.
 fn stump() -> BoostedTreesParams {
     BoostedTreesParams {
+        loss: Loss::Squared,
         rounds: 1,
         learning_rate: 1.0,
         num_leaves: 2,
@@ -52,7 +53,7 @@ fn fit(
 fn trees(model: &FittedModel) -> &FlatTrees {
     match model {
         FittedModel::BoostedTrees(trees) => trees,
-        FittedModel::ElasticNet(_) => panic!("not trees"),
+        FittedModel::ElasticNet(_) | FittedModel::Additive { .. } => panic!("not trees"),
     }
 }
 

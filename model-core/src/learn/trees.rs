@@ -92,6 +92,11 @@ impl FlatTrees {
         Ok(Self { parts, mean, compiled })
     }
 
+    /// What is stored.
+    pub(super) fn parts(&self) -> &TreeParts {
+        &self.parts
+    }
+
     /// Whether prices are computed from the compiled form.
     #[cfg(test)]
     pub(super) fn is_compiled(&self) -> bool {

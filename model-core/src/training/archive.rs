@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::date::EventDate;
-use crate::listing::Sale;
+use crate::listing::{Facts, Sale};
 use crate::market::{MarketIndex, MarketParams, MarketView};
 
 /// A sale and, once computed, what the market said before it.
@@ -62,6 +62,11 @@ impl TrainingArchive {
         self.forget_views_after(date);
     }
 
+    /// What the market says about a home as of a date, however long ago.
+    pub fn view(&self, facts: &Facts, as_of: EventDate) -> MarketView {
+        self.index.view(facts, as_of)
+    }
+
     /// Sales in the archive.
     pub fn len(&self) -> usize {
         self.sales.len()
@@ -95,7 +100,6 @@ impl TrainingArchive {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::listing::Facts;
 
     fn sale(key: &str, day: i32, price: f64) -> Sale {
         let facts = Facts {

@@ -5,6 +5,7 @@
 //! in service. A winner that passes the gate learns from all sales and is the new version.
 
 mod archive;
+mod members;
 mod policy;
 mod select;
 
@@ -27,14 +28,41 @@ pub enum StrategyName {
     ElasticNet,
     /// Gradient-boosted regression trees of the log price.
     BoostedTrees,
+    /// The elastic net, and boosted trees of what it leaves.
+    LinearTrees,
+    /// The mean of `boosted_trees` and `linear_trees`.
+    Blend,
+}
+
+impl StrategyName {
+    /// Every strategy, simplest first.
+    pub const ALL: [Self; 4] =
+        [Self::ElasticNet, Self::BoostedTrees, Self::LinearTrees, Self::Blend];
+
+    /// The name in settings, artifacts and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ElasticNet => "elastic_net",
+            Self::BoostedTrees => "boosted_trees",
+            Self::LinearTrees => "linear_trees",
+            Self::Blend => "blend",
+        }
+    }
+
+    /// The strategy of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|strategy| strategy.name() == name)
+    }
 }
 
 /// How models are trained, compared and gated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainingParams {
-    /// Strategies that compete.
+    /// Strategies that compete on the most recent sales; the best of them is the model.
     pub strategies: Vec<StrategyName>,
+    /// Threads that a training may use, 1 to 64; the model does not depend on it.
+    pub threads: u32,
     /// Share of the sales, the most recent, held out for comparison; 0.05 to 0.5.
     pub holdout_share: f64,
     /// Fewest sales to train on; 200 or more.
@@ -55,7 +83,8 @@ pub struct TrainingParams {
 impl Default for TrainingParams {
     fn default() -> Self {
         Self {
-            strategies: vec![StrategyName::ElasticNet, StrategyName::BoostedTrees],
+            strategies: StrategyName::ALL.to_vec(),
+            threads: 2,
             holdout_share: 0.15,
             min_sales: 500,
             min_improvement: 0.002,
@@ -108,7 +137,7 @@ pub enum TrainingError {
     #[error(transparent)]
     Profile(#[from] ProfileError),
     /// No strategy is configured.
-    #[error("training.strategies is empty: name elastic_net, boosted_trees or both")]
+    #[error("training.strategies is empty: name elastic_net, boosted_trees, linear_trees or blend")]
     NoStrategy,
 }
 
@@ -124,6 +153,9 @@ impl TrainingParams {
         }
         if !(0.05..=0.5).contains(&self.holdout_share) {
             return fail("holdout_share", self.holdout_share, "0.05 to 0.5");
+        }
+        if !(1..=64).contains(&self.threads) {
+            return fail("threads", f64::from(self.threads), "1 to 64");
         }
         if self.min_sales < 200 {
             return fail("min_sales", self.min_sales as f64, "200 or more");

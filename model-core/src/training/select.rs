@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::archive::{Archived, TrainingArchive};
+use super::members::{Members, Rounds};
 use super::{StrategyName, TrainingError, TrainingParams};
 use crate::calibration::{CalibrationParams, ErrorTracker, replay_errors};
 use crate::date::EventDate;
 use crate::drift::{ColumnSpec, ColumnSpecKind, ProfileError, ReferenceProfile};
 use crate::features::{FeatureGroup, FeatureSpec};
 use crate::learn::{
-    BoostedTreesParams, ColumnKind, FeatureMatrix, FitError, FittedModel, Strategy, TrainingData,
+    BoostedTreesParams, ColumnKind, FeatureMatrix, FittedModel, Loss, Strategy, TrainingData,
 };
 use crate::model::{PricingModel, ScaleModel};
 
@@ -86,7 +87,7 @@ pub fn train(
     metrics.insert("holdout_sales".into(), scaled.len() as f64);
 
     let mut model = PricingModel {
-        strategy: candidate.name.to_owned(),
+        strategy: candidate.choice.name().to_owned(),
         market: params.market,
         calibration: params.calibration,
         scale,
@@ -96,11 +97,11 @@ pub fn train(
         trained_through: rows.dates[holdout.saturating_sub(1)],
         training_rows: holdout as u64,
         metrics: metrics.clone(),
-        predictor: candidate.model,
+        predictor: candidate.model.clone(),
         spec,
     };
     if gate.passed {
-        model.predictor = refit(&rows, candidate.choice, &model.predictor, params)?;
+        model.predictor = refit(&rows, &candidate, params)?;
         model.trained_through = rows.dates.last().copied().unwrap_or_default();
         model.training_rows = rows.dates.len() as u64;
         model.profile = profile(&model.spec, &rows, &model.predictor)?;
@@ -180,84 +181,57 @@ fn holdout_date(rows: &Rows, holdout: usize) -> EventDate {
 
 struct Candidate {
     choice: StrategyName,
-    name: &'static str,
+    rounds: Rounds,
     model: FittedModel,
 }
 
 /// Fits every strategy before the holdout and keeps the one with the smallest mean absolute
-/// log error on it, level correction included.
+/// log error on it, level correction included; the first of equals.
 fn select(
     rows: &Rows,
     holdout: usize,
     params: &TrainingParams,
 ) -> Result<Candidate, TrainingError> {
-    let validates = |i: usize| i % VALIDATION_STRIDE == VALIDATION_STRIDE / 2;
     let train = rows.part(|i| !validates(i), holdout);
     let validation = rows.part(validates, holdout);
+    let members = Members::fit(
+        &params.strategies,
+        &train.data(),
+        &validation.data(),
+        Rounds::default(),
+        params,
+    )?;
     let mut best: Option<(f64, Candidate)> = None;
-    for choice in &params.strategies {
-        let strategy = strategy(*choice, params)?;
-        let name = strategy.name();
-        let model = strategy
-            .fit(&train.data(), Some(&validation.data()))
-            .map_err(|source| TrainingError::Fit { strategy: name, source })?;
+    for choice in params.strategies.iter().copied() {
+        let model = members.model(choice)?;
         let errors: Vec<_> = held_out_errors(rows, holdout, &model)
             .into_iter()
             .map(|(date, error)| (date, error, 1.0))
             .collect();
-        let corrected = replay_errors(params.calibration, &errors);
+        let corrected = corrected_errors(params.calibration, &errors, &[]);
         let loss = mean(corrected.iter().map(|error| error.abs()));
         if best.as_ref().is_none_or(|(least, _)| loss < *least) {
-            best = Some((loss, Candidate { choice: *choice, name, model }));
+            best = Some((loss, Candidate { choice, rounds: members.rounds(), model }));
         }
     }
     best.map(|(_, candidate)| candidate).ok_or(TrainingError::NoStrategy)
 }
 
-fn strategy(
-    choice: StrategyName,
-    params: &TrainingParams,
-) -> Result<Box<dyn Strategy>, TrainingError> {
-    let fit = |strategy| move |source: FitError| TrainingError::Fit { strategy, source };
-    Ok(match choice {
-        StrategyName::ElasticNet => {
-            Box::new(params.elastic_net.clone().check().map_err(fit("elastic_net"))?)
-        }
-        StrategyName::BoostedTrees => {
-            Box::new(params.boosted_trees.clone().check().map_err(fit("boosted_trees"))?)
-        }
-    })
+fn validates(i: usize) -> bool {
+    i % VALIDATION_STRIDE == VALIDATION_STRIDE / 2
 }
 
-/// The winner's strategy once more, on every sale: with as many trees as the validation
-/// chose, scaled to the larger number of sales.
+/// The winner's strategy once more, on every sale, with as many trees as the validation chose.
 fn refit(
     rows: &Rows,
-    choice: StrategyName,
-    winner: &FittedModel,
+    winner: &Candidate,
     params: &TrainingParams,
 ) -> Result<FittedModel, TrainingError> {
-    let validates = |i: usize| i % VALIDATION_STRIDE == VALIDATION_STRIDE / 2;
     let all = rows.part(|_| true, rows.dates.len());
-    match (choice, winner) {
-        (StrategyName::BoostedTrees, FittedModel::BoostedTrees(trees)) => {
-            let name = "boosted_trees";
-            params
-                .boosted_trees
-                .clone()
-                .with_rounds(u32::try_from(trees.n_trees()).unwrap_or(u32::MAX))
-                .check()
-                .and_then(|strategy| strategy.fit(&all.data(), None))
-                .map_err(|source| TrainingError::Fit { strategy: name, source })
-        }
-        _ => {
-            let strategy = strategy(choice, params)?;
-            let validation = rows.part(validates, rows.dates.len());
-            strategy
-                .fit(&all.data(), Some(&validation.data()))
-                .map_err(|source| TrainingError::Fit { strategy: strategy.name(), source })
-        }
-    }
+    let validation = rows.part(validates, rows.dates.len());
+    let strategies = [winner.choice];
+    Members::fit(&strategies, &all.data(), &validation.data(), winner.rounds, params)?
+        .model(winner.choice)
 }
 
 fn held_out_errors(rows: &Rows, holdout: usize, model: &FittedModel) -> Vec<(EventDate, f64)> {
@@ -283,6 +257,7 @@ fn fit_scale(
     let features = rows.features.slice(holdout..rows.dates.len());
     let data = TrainingData { features: &features, target: &target, kinds: &rows.kinds };
     let small = BoostedTreesParams {
+        loss: Loss::Squared,
         learning_rate: 0.1,
         num_leaves: 6,
         min_child_rows: u32::try_from(target.len() / 15).unwrap_or(400).clamp(40, 400),

@@ -32,6 +32,23 @@ impl Effect {
         }
     }
 
+    fn scaled(&self, factor: f64) -> Self {
+        match self {
+            Self::Numeric { low, high, center, slope, present, missing } => Self::Numeric {
+                low: *low,
+                high: *high,
+                center: *center,
+                slope: slope * factor,
+                present: present * factor,
+                missing: missing * factor,
+            },
+            Self::Categorical { by_code, other } => Self::Categorical {
+                by_code: by_code.iter().map(|effect| effect * factor).collect(),
+                other: other * factor,
+            },
+        }
+    }
+
     fn check(&self, column: usize) -> Result<(), InvalidModel> {
         match self {
             Self::Numeric { low, high, center, slope, present, missing } => {
@@ -96,11 +113,23 @@ impl ElasticNetModel {
     /// See [`super::super::FittedModel::contributions`].
     pub fn contributions(&self, row: &[f64], out: &mut [f64]) -> f64 {
         out.fill(0.0);
+        self.add_contributions(row, out)
+    }
+
+    /// Adds the contributions to what `out` holds and returns the base.
+    pub(in super::super) fn add_contributions(&self, row: &[f64], out: &mut [f64]) -> f64 {
         let values = row.iter().copied().chain(std::iter::repeat(f64::NAN));
         for ((out, effect), value) in out.iter_mut().zip(&self.parts.effects).zip(values) {
-            *out = effect.of(value);
+            *out += effect.of(value);
         }
         self.parts.intercept
+    }
+
+    /// The model times a factor.
+    pub(in super::super) fn scaled(&self, factor: f64) -> Self {
+        let effects = self.parts.effects.iter().map(|effect| effect.scaled(factor)).collect();
+        let weights = self.parts.weights.iter().map(|weight| weight * factor.abs()).collect();
+        Self::new(LinearParts { intercept: self.parts.intercept * factor, effects, weights })
     }
 
     /// See [`super::super::FittedModel::validate`].

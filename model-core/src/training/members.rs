@@ -1,0 +1,160 @@
+//! What the strategies are made of: each part is fitted once, whichever strategies use it.
+//!
+//! | strategy | parts |
+//! |---|---|
+//! | `elastic_net` | the linear model |
+//! | `boosted_trees` | the trees |
+//! | `linear_trees` | the linear model and trees of what it leaves |
+//! | `blend` | the mean of `boosted_trees` and `linear_trees` |
+//!
+//! Trees cannot see beyond the prices and dates they learned from, a line can; trees of what
+//! the line leaves correct it everywhere else. The two kinds err differently: their mean is
+//! better than either.
+
+use super::{StrategyName, TrainingError, TrainingParams};
+use crate::learn::{ElasticNetModel, FitError, FittedModel, FlatTrees, Strategy, TrainingData};
+
+/// Fitted parts.
+pub(super) struct Members {
+    linear: Option<ElasticNetModel>,
+    trees: Option<FlatTrees>,
+    remainder: Option<FlatTrees>,
+}
+
+/// Numbers of trees that a validation part chose.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rounds {
+    trees: Option<u32>,
+    remainder: Option<u32>,
+}
+
+impl Members {
+    /// Fits the parts that `strategies` need. `rounds` fixes the numbers of trees; otherwise
+    /// `validation` chooses them. With two threads the trees are fitted beside the rest: each
+    /// part is fitted on one thread, so the result is the same.
+    ///
+    /// # Errors
+    /// [`TrainingError::Fit`] with the strategy that cannot learn from the data.
+    pub(super) fn fit(
+        strategies: &[StrategyName],
+        train: &TrainingData<'_>,
+        validation: &TrainingData<'_>,
+        rounds: Rounds,
+        params: &TrainingParams,
+    ) -> Result<Self, TrainingError> {
+        use StrategyName::{Blend, BoostedTrees, ElasticNet, LinearTrees};
+        let needs = |users: &[StrategyName]| strategies.iter().any(|name| users.contains(name));
+        let fit_trees = || {
+            needs(&[BoostedTrees, Blend])
+                .then(|| boost("boosted_trees", 0, train, validation, rounds.trees, params))
+                .transpose()
+        };
+        let fit_linear = || -> Result<_, TrainingError> {
+            if !needs(&[ElasticNet, LinearTrees, Blend]) {
+                return Ok((None, None));
+            }
+            let linear = fit_linear(train, validation, params)?;
+            if !needs(&[LinearTrees, Blend]) {
+                return Ok((Some(linear), None));
+            }
+            let left = |part: &TrainingData<'_>| -> Vec<f64> {
+                part.features
+                    .rows()
+                    .zip(part.target)
+                    .map(|(row, target)| target - linear.predict(row))
+                    .collect()
+            };
+            let (of_train, of_validation) = (left(train), left(validation));
+            let train = TrainingData { target: &of_train, ..*train };
+            let validation = TrainingData { target: &of_validation, ..*validation };
+            let rounds = rounds.remainder;
+            let remainder = boost("linear_trees", 1, &train, &validation, rounds, params)?;
+            Ok((Some(linear), Some(remainder)))
+        };
+        let (trees, linear) = if params.threads > 1 {
+            std::thread::scope(|scope| {
+                let trees = scope.spawn(fit_trees);
+                let linear = fit_linear();
+                (trees.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), linear)
+            })
+        } else {
+            (fit_trees(), fit_linear())
+        };
+        let (linear, remainder) = linear?;
+        Ok(Self { linear, trees: trees?, remainder })
+    }
+
+    /// How many trees each part has.
+    pub(super) fn rounds(&self) -> Rounds {
+        let count = |trees: &FlatTrees| u32::try_from(trees.n_trees()).unwrap_or(u32::MAX).max(1);
+        Rounds {
+            trees: self.trees.as_ref().map(count),
+            remainder: self.remainder.as_ref().map(count),
+        }
+    }
+
+    /// The model of one of the strategies that the parts were fitted for.
+    ///
+    /// # Errors
+    /// [`TrainingError::Fit`] when the parts do not make a model together.
+    pub(super) fn model(&self, strategy: StrategyName) -> Result<FittedModel, TrainingError> {
+        let model = match (strategy, &self.linear, &self.trees, &self.remainder) {
+            (StrategyName::ElasticNet, Some(linear), _, _) => {
+                FittedModel::ElasticNet(linear.clone())
+            }
+            (StrategyName::BoostedTrees, _, Some(trees), _) => {
+                FittedModel::BoostedTrees(trees.clone())
+            }
+            (StrategyName::LinearTrees, Some(linear), _, Some(trees)) => {
+                FittedModel::Additive { linear: linear.clone(), trees: trees.clone() }
+            }
+            (StrategyName::Blend, Some(linear), Some(trees), Some(remainder)) => {
+                FittedModel::blend(trees, linear, remainder)
+                    .map_err(|error| unusable(strategy.name(), error.to_string()))?
+            }
+            _ => return Err(TrainingError::NoStrategy),
+        };
+        Ok(model)
+    }
+}
+
+fn fit_linear(
+    train: &TrainingData<'_>,
+    validation: &TrainingData<'_>,
+    params: &TrainingParams,
+) -> Result<ElasticNetModel, TrainingError> {
+    let strategy = "elastic_net";
+    let fit = |source| TrainingError::Fit { strategy, source };
+    match params.elastic_net.clone().check().map_err(fit)?.fit(train, Some(validation)) {
+        Ok(FittedModel::ElasticNet(linear)) => Ok(linear),
+        Ok(_) => Err(unusable(strategy, "it made no linear model".to_owned())),
+        Err(source) => Err(fit(source)),
+    }
+}
+
+/// Fits trees for `strategy`; `shift` makes the draws of two ensembles differ.
+fn boost(
+    strategy: &'static str,
+    shift: u64,
+    train: &TrainingData<'_>,
+    validation: &TrainingData<'_>,
+    rounds: Option<u32>,
+    params: &TrainingParams,
+) -> Result<FlatTrees, TrainingError> {
+    let fit = |source| TrainingError::Fit { strategy, source };
+    let mut trees = params.boosted_trees.clone();
+    trees.seed = trees.seed.wrapping_add(shift);
+    let (trees, validation) = match rounds {
+        Some(rounds) => (trees.with_rounds(rounds), None),
+        None => (trees, Some(validation)),
+    };
+    match trees.check().map_err(fit)?.fit(train, validation) {
+        Ok(FittedModel::BoostedTrees(trees)) => Ok(trees),
+        Ok(_) => Err(unusable(strategy, "it made no trees".to_owned())),
+        Err(source) => Err(fit(source)),
+    }
+}
+
+fn unusable(strategy: &'static str, reason: String) -> TrainingError {
+    TrainingError::Fit { strategy, source: FitError::Solver { reason } }
+}
