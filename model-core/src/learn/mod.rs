@@ -32,18 +32,25 @@
 //!   are an error when they are read and never a panic when a home is priced.
 
 mod boosting;
+mod builder;
 mod check;
+mod cover;
 mod elastic_net;
 mod error;
 mod matrix;
 mod model;
+mod price_scale;
+mod shap;
 mod trees;
+
+pub(crate) use builder::{BuildNode, Rule, TreeBuilder};
 
 pub use boosting::{BoostedTrees, BoostedTreesParams, Loss};
 pub use elastic_net::{ElasticNet, ElasticNetModel, ElasticNetParams};
 pub use error::{FitError, InvalidModel, Part};
 pub use matrix::{FeatureMatrix, Rows};
 pub use model::FittedModel;
+pub use price_scale::{PriceScale, ScaledTrees};
 pub use trees::FlatTrees;
 
 use serde::{Deserialize, Serialize};

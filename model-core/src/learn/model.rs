@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::elastic_net::ElasticNetModel;
 use super::error::InvalidModel;
+use super::price_scale::ScaledTrees;
 use super::trees::FlatTrees;
 
 /// What a [`super::Strategy`] learned; serialise it with postcard.
@@ -15,6 +16,8 @@ pub enum FittedModel {
     ElasticNet(ElasticNetModel),
     /// A sum of regression trees.
     BoostedTrees(FlatTrees),
+    /// Imported trees that predict on another scale than the log of the price.
+    ScaledTrees(ScaledTrees),
 }
 
 impl FittedModel {
@@ -26,6 +29,7 @@ impl FittedModel {
         match self {
             Self::ElasticNet(model) => model.predict(row),
             Self::BoostedTrees(trees) => trees.predict(row),
+            Self::ScaledTrees(model) => model.predict(row),
         }
     }
 
@@ -38,6 +42,24 @@ impl FittedModel {
         match self {
             Self::ElasticNet(model) => model.contributions(row, out),
             Self::BoostedTrees(trees) => trees.contributions(row, out),
+            Self::ScaledTrees(model) => model.contributions(row, out),
+        }
+    }
+
+    /// Splits a prediction by column into Shapley values: fills `out`, shape `(n_features,)`, and
+    /// returns the expected estimate over the training rows.
+    ///
+    /// `base + sum(out)` equals [`FittedModel::predict`] up to rounding (1e-9). Trees: exact,
+    /// path-dependent TreeSHAP (see [`FlatTrees::shap`]), slower than
+    /// [`FittedModel::contributions`] and fair to columns that share a path. Elastic net: a sum
+    /// of one effect per column, each centred on its training mean, so that
+    /// [`FittedModel::contributions`] are its (interventional) Shapley values already. Of an
+    /// `out` of another length see there.
+    pub fn shap(&self, row: &[f64], out: &mut [f64]) -> f64 {
+        match self {
+            Self::ElasticNet(model) => model.contributions(row, out),
+            Self::BoostedTrees(trees) => trees.shap(row, out),
+            Self::ScaledTrees(model) => model.shap(row, out),
         }
     }
 
@@ -46,6 +68,7 @@ impl FittedModel {
         match self {
             Self::ElasticNet(model) => model.n_features(),
             Self::BoostedTrees(trees) => trees.n_features(),
+            Self::ScaledTrees(model) => model.trees().n_features(),
         }
     }
 
@@ -59,6 +82,7 @@ impl FittedModel {
         match self {
             Self::ElasticNet(model) => model.validate(),
             Self::BoostedTrees(trees) => trees.validate(),
+            Self::ScaledTrees(model) => model.validate(),
         }
     }
 
@@ -70,6 +94,7 @@ impl FittedModel {
         let mut weights = match self {
             Self::ElasticNet(model) => model.weights(),
             Self::BoostedTrees(trees) => trees.gains().to_vec(),
+            Self::ScaledTrees(model) => model.trees().gains().to_vec(),
         };
         let total: f64 = weights.iter().sum();
         if total > 0.0 {

@@ -52,7 +52,7 @@ fn fit(
 fn trees(model: &FittedModel) -> &FlatTrees {
     match model {
         FittedModel::BoostedTrees(trees) => trees,
-        FittedModel::ElasticNet(_) => panic!("not trees"),
+        _ => panic!("not trees"),
     }
 }
 

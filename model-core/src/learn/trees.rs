@@ -8,6 +8,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::check::category_code;
+use super::cover;
 use super::error::InvalidModel;
 
 /// Trees that are walked at the same time.
@@ -19,7 +20,7 @@ pub(super) const CATEGORICAL: u16 = 2;
 /// The node has no children: `left` is the node itself.
 pub(super) const LEAF: u16 = 4;
 const KNOWN_FLAGS: u16 = DEFAULT_LEFT | CATEGORICAL | LEAF;
-const MAX_NODES: usize = 1 << 26;
+pub(super) const MAX_NODES: usize = 1 << 26;
 const MAX_FEATURES: usize = 1 << 16;
 /// No sum of [`MAX_NODES`] such numbers overflows.
 const MAX_MAGNITUDE: f64 = 1e100;
@@ -53,6 +54,8 @@ pub(super) struct TreeParts {
     pub(super) nodes: Vec<Node>,
     /// Per node: a leaf's value, or the average of the leaves below weighted by training rows.
     pub(super) values: Vec<f64>,
+    /// Per node: weight of the training rows that reach it; a parent's is its children's sum.
+    pub(super) covers: Vec<f64>,
     pub(super) sets: Vec<CategorySet>,
     pub(super) words: Vec<u64>,
     /// Per column: gain of its splits.
@@ -65,9 +68,11 @@ pub(super) struct TreeParts {
 /// go by membership in a set. A prediction allocates nothing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FlatTrees {
-    parts: TreeParts,
+    pub(super) parts: TreeParts,
     /// `base` plus the value of every root: the average estimate.
     mean: f64,
+    /// Most splits on a way from a root to a leaf.
+    pub(super) depth: usize,
 }
 
 impl FlatTrees {
@@ -76,7 +81,8 @@ impl FlatTrees {
         check_parts(&parts)?;
         let roots = parts.roots.iter().map(|&root| parts.values[root as usize]);
         let mean = parts.base + roots.sum::<f64>();
-        Ok(Self { parts, mean })
+        let depth = cover::depth(&parts);
+        Ok(Self { parts, mean, depth })
     }
 
     /// Number of trees; with early stopping, the number of rounds it chose.
@@ -168,7 +174,7 @@ impl FlatTrees {
 
     /// The child that `row` goes to; a leaf returns itself.
     #[inline(always)]
-    fn step(&self, at: u32, row: &[f64]) -> u32 {
+    pub(super) fn step(&self, at: u32, row: &[f64]) -> u32 {
         let node = &self.parts.nodes[at as usize];
         let value = row[usize::from(node.feature)];
         let right = if node.flags & CATEGORICAL == 0 {
@@ -191,7 +197,7 @@ impl FlatTrees {
     }
 
     /// `row` with NaN for the columns it lacks.
-    fn padded(&self, row: &[f64]) -> Vec<f64> {
+    pub(super) fn padded(&self, row: &[f64]) -> Vec<f64> {
         let mut padded = row.to_vec();
         padded.resize(self.n_features(), f64::NAN);
         padded
@@ -246,7 +252,7 @@ fn check_parts(parts: &TreeParts) -> Result<(), InvalidModel> {
         }
         check_tree(parts, first, end)?;
     }
-    Ok(())
+    cover::check(parts)
 }
 
 /// Checks the tree in `first..end`; every node but the first must be the child of one node.
