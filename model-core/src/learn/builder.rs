@@ -172,6 +172,11 @@ impl FlatTrees {
         self.parts.base
     }
 
+    /// The largest absolute value of a leaf, or of `base`: what rounding errors are a share of.
+    pub fn largest_leaf(&self) -> f64 {
+        self.parts.values.iter().fold(self.parts.base.abs(), |most, value| most.max(value.abs()))
+    }
+
     /// The nodes of a tree, parents before their children, the root first; none if there is no
     /// such tree.
     pub(crate) fn tree(&self, index: usize) -> Vec<BuildNode> {
