@@ -56,14 +56,14 @@ fn artifact(predictor: FittedModel, rows: &FeatureMatrix) -> Vec<u8> {
 }
 
 fn write_seeds(folder: &Path) {
-    let fixtures = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../model-core/tests/interchange/fixtures");
+    let fixtures =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../model-core/tests/interchange/fixtures");
     let mut rows = FeatureMatrix::new(COLUMNS.len());
     for i in 0..200_u32 {
         let x = f64::from(i);
         rows.push_row(&[800.0 + 5.0 * x, x % 90.0, x % 12.0, x % 3.0]).expect("a row");
     }
-    let mut store = |name: &str, model: FittedModel| {
+    let store = |name: &str, model: FittedModel| {
         std::fs::write(folder.join(name), artifact(model, &rows)).expect("a seed");
     };
     for (file, target) in [

@@ -7,6 +7,8 @@ use proptest::strategy::Strategy as _;
 
 use super::*;
 
+mod explain;
+
 const NUMERIC: ColumnKind = ColumnKind::Numeric;
 
 fn matrix(rows: &[&[f64]]) -> FeatureMatrix {
