@@ -118,7 +118,12 @@ fn summary(model: &PricingModel, digest: &str) -> String {
     line("training rows", model.training_rows.to_string());
     line("features", format!("{} (spec {})", model.spec.len(), model.spec.hash()));
     line("currency", model.spec.domain.currency.clone());
-    if let FittedModel::BoostedTrees(trees) = &model.predictor {
+    let trees = match &model.predictor {
+        FittedModel::BoostedTrees(trees) => Some(trees),
+        FittedModel::ScaledTrees(scaled) => Some(scaled.trees()),
+        FittedModel::ElasticNet(_) => None,
+    };
+    if let Some(trees) = trees {
         line("trees", format!("{} of {} nodes", trees.n_trees(), trees.n_nodes()));
     }
     for (name, value) in &model.metrics {

@@ -116,6 +116,27 @@ fn what_is_written_reads_back_the_same() {
 }
 
 #[test]
+fn layouts_of_other_versions_read_the_same() {
+    let json = std::fs::read_to_string(fixture("xgb_squared.json")).unwrap();
+    let read = |text: &str| model_core::interchange::read(text.as_bytes(), None).unwrap();
+    let newest = read(&json);
+    assert_eq!(newest.notes().len(), 0);
+    let score = json.split("\"base_score\":\"[").nth(1).unwrap().split(']').next().unwrap();
+    let told = format!("\"base_score\":\"[{score}]\"");
+    for other in [format!("\"{score}\""), score.to_owned(), format!("[{score}]")] {
+        let text = json.replace(&told, &format!("\"base_score\":{other}"));
+        assert_ne!(text, json);
+        assert_eq!(read(&text), newest, "{other}");
+    }
+    let older = read(&json.replacen("\"cats\":", "\"no cats\":", 1));
+    assert!(older.notes()[0].contains("level indices"), "{:?}", older.notes());
+    assert_eq!(older.trees().unwrap(), newest.trees().unwrap());
+    let stopped =
+        json.replacen("\"attributes\":{}", "\"attributes\":{\"best_iteration\":\"3\"}", 1);
+    assert!(read(&stopped).notes()[0].contains("booster[: 3 + 1]"));
+}
+
+#[test]
 fn what_cannot_be_served_is_refused_with_the_line_or_field() {
     let text = std::fs::read_to_string(fixture("lgb_regression.txt")).unwrap();
     let refused =
