@@ -7,8 +7,8 @@ use super::model::FittedModel;
 use super::trees::FlatTrees;
 use crate::interchange::{Link, Target};
 
-/// Largest score whose exponential is taken: no price is as large, and nothing overflows.
-const MAX_EXPONENT: f64 = 700.0;
+/// Largest log of a log of a price: e^22,026 is more than any price, and nothing overflows.
+const MAX_EXPONENT: f64 = 10.0;
 /// Scores nearer to each other than this share are told apart by the slope.
 const NEAR: f64 = 1e-7;
 
@@ -69,9 +69,10 @@ impl PriceScale {
             Self::Log1pPrice => of_expm1(score),
             Self::Price if score > 1.0 => 1.0 / score,
             Self::Price => 0.0,
-            Self::LogOfLogPrice => score.min(MAX_EXPONENT).exp(),
+            Self::LogOfLogPrice | Self::LogOfLog1pPrice if score > MAX_EXPONENT => 0.0,
+            Self::LogOfLogPrice => score.exp(),
             Self::LogOfLog1pPrice => {
-                let inner = score.min(MAX_EXPONENT).exp();
+                let inner = score.exp();
                 inner * of_expm1(inner)
             }
         }

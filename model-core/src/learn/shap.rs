@@ -22,6 +22,10 @@ use super::trees::{FlatTrees, LEAF};
 /// Most points of the rule: exact for 512 columns on a path, to rounding far beyond.
 const MAX_POINTS: usize = 256;
 
+/// Smaller shares of the training rows count as none: near the smallest numbers there are,
+/// quotients of products mean nothing any more.
+const NOTHING: f64 = 1e-100;
+
 impl FlatTrees {
     /// See [`super::FittedModel::shap`]. Time: nodes times half the columns of the longest path.
     pub fn shap(&self, row: &[f64], out: &mut [f64]) -> f64 {
@@ -109,7 +113,8 @@ impl Walk<'_> {
     ) -> f64 {
         let n = self.rule.len();
         let before = self.known[feature];
-        let after = (before.0 * follows, before.1 * share);
+        let hidden = before.1 * share;
+        let after = (before.0 * follows, if hidden < NOTHING { 0.0 } else { hidden });
         if after == (0.0, 0.0) {
             // No set of known columns leads here.
             return self.trees.parts.values[child];

@@ -124,6 +124,34 @@ fn a_path_of_many_columns_still_adds_up() {
 }
 
 #[test]
+fn next_to_no_training_weight_is_none() {
+    let leaf = |value, cover| BuildNode::Leaf { value, cover };
+    for tiny in [0.0, 5e-324, 1e-310, 1e-200, 1e-101, 1e-90] {
+        let split = |feature, left, right| {
+            let rule = Rule::Threshold { at: 0.0, default_left: true };
+            BuildNode::Split { feature, rule, left, right, gain: 2.0 }
+        };
+        let nodes = [
+            split(0, 1, 2),
+            split(1, 3, 4),
+            leaf(5.0, 1.0),
+            split(0, 5, 6),
+            leaf(-2.0, tiny),
+            leaf(1.0, 0.0),
+            leaf(3.0, tiny),
+        ];
+        let mut builder = TreeBuilder::new(2, 0.0);
+        builder.push_tree(&nodes).unwrap();
+        let trees = builder.finish().unwrap();
+        for row in [[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0]] {
+            let mut out = [0.0; 2];
+            let sum = trees.shap(&row, &mut out) + out[0] + out[1];
+            assert!((sum - trees.predict(&row)).abs() < 1e-12, "{tiny:e} {row:?}: {sum}");
+        }
+    }
+}
+
+#[test]
 fn nodes_that_are_no_tree_are_refused() {
     let split = |left, right| {
         let rule = Rule::Threshold { at: 0.0, default_left: false };
