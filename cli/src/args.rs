@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use model_core::date::EventDate;
 
 /// Prices homes as they are listed.
 #[derive(Debug, Parser)]
@@ -54,6 +55,11 @@ pub(crate) enum Command {
     Train,
     /// Tell how good prices would have been: past sales priced with what was known then.
     Evaluate(EvaluateArgs),
+    /// Write every sale as its models see it: the matrix to train other programs' models on.
+    Features(FeaturesArgs),
+    /// Bring models of LightGBM and XGBoost in, write ours out, look at them.
+    #[command(subcommand)]
+    Models(ModelsCommand),
     /// Topics on the broker.
     #[command(subcommand)]
     Topics(TopicsCommand),
@@ -219,6 +225,132 @@ fn parse_share(text: &str) -> Result<f64, String> {
     producers::parse_share(text).map_err(|error| error.to_string())
 }
 
+/// A file of sales.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SalesArgs {
+    /// Sales: CSV, Parquet or JSON lines, plain, .gz or .zip.
+    #[arg(long, value_name = "FILE", default_value = "data/lucas_county/lucas_county.csv.gz")]
+    pub(crate) data: PathBuf,
+    /// How the file's columns become sales [default: mapping.toml beside the data].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mapping: Option<PathBuf>,
+}
+
+/// Options of `features`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "The matrix has a row per sale, oldest first, and the spec's columns in \
+order: numbers as they are served, categories as level codes 0, 1, ..., missing values empty. \
+Three more columns follow that a model must not learn from: ClosePrice, CloseDate, ListingKey. \
+Every sale is encoded with what the market said on its own day, never with later sales.")]
+pub(crate) struct FeaturesArgs {
+    #[command(flatten)]
+    pub(crate) sales: SalesArgs,
+    /// Where the matrix goes, CSV.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Where the spec goes, JSON: `models import` asks for it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) spec_out: Option<PathBuf>,
+    /// Encode by this spec instead of discovering one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) spec: Option<PathBuf>,
+}
+
+/// Bring models in, write them out, look at them.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// Make a model of LightGBM or XGBoost an artifact that scorers serve.
+    Import(ImportArgs),
+    /// Write an artifact's trees as a LightGBM text model.
+    Export {
+        /// The artifact.
+        #[arg(value_name = "MODEL.hsm")]
+        model: PathBuf,
+        /// Where the text goes.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Show what an artifact is: origin, features, importance, accuracy, digest.
+    Show {
+        /// The artifact.
+        #[arg(value_name = "MODEL.hsm")]
+        model: PathBuf,
+    },
+    /// Predict the rows of a matrix: the natural log of the price, before level correction.
+    Predict {
+        /// The artifact.
+        #[arg(value_name = "MODEL.hsm")]
+        model: PathBuf,
+        /// Rows as `features` writes them; columns by name, others are ignored.
+        #[arg(long, value_name = "FILE")]
+        matrix: PathBuf,
+        /// Where the predictions go, CSV.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Where Shapley values go, CSV: a column per feature, then Base.
+        #[arg(long, value_name = "FILE")]
+        shap: Option<PathBuf>,
+    },
+}
+
+/// Options of `models import`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "What you need: (1) the matrix and spec that `homestream features` wrote; \
+(2) a model trained on the spec's columns, all of them, by name and in any order: LightGBM 4 \
+saved by booster.save_model(\"model.txt\"), or XGBoost 2 or 3 saved by \
+booster.save_model(\"model.json\"); categories as pd.Categorical(codes, categories=range(n)) or \
+plain numbers; (3) the sales, with some that the model was not trained on: they give its \
+accuracy, its intervals and their calibration. Say by --trained-through where these begin.")]
+pub(crate) struct ImportArgs {
+    /// The model: LightGBM's text or XGBoost's JSON.
+    #[arg(value_name = "MODEL_FILE")]
+    pub(crate) model: PathBuf,
+    /// The spec that the model was trained on, as `features --spec-out` wrote it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) spec: PathBuf,
+    #[command(flatten)]
+    pub(crate) sales: SalesArgs,
+    /// Kind of the file.
+    #[arg(long, value_enum, default_value_t = FormatArg::Auto)]
+    pub(crate) format: FormatArg,
+    /// What the target was made of: np.log(price), np.log1p(price) or the price itself.
+    #[arg(long, value_enum, default_value_t = TargetArg::LogPrice)]
+    pub(crate) target: TargetArg,
+    /// Date of the last sale that the model was trained on [default: such that 30 % of the
+    /// sales are later].
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = parse_date)]
+    pub(crate) trained_through: Option<EventDate>,
+    /// Where the artifact goes.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+/// Kinds of model files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormatArg {
+    /// By the first bytes.
+    Auto,
+    /// LightGBM text.
+    Lightgbm,
+    /// XGBoost JSON.
+    Xgboost,
+}
+
+/// What a target was made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TargetArg {
+    /// np.log(price).
+    LogPrice,
+    /// np.log1p(price).
+    Log1pPrice,
+    /// The price.
+    Price,
+}
+
+fn parse_date(text: &str) -> Result<EventDate, String> {
+    EventDate::parse_iso(text).ok_or_else(|| "expected a date, YYYY-MM-DD".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -228,6 +360,14 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn dates_are_years_months_and_days() {
+        assert_eq!(parse_date("1996-02-29"), Ok(EventDate(9_555)));
+        for wrong in ["1997-02-29", "1996", "1996-2-x", ""] {
+            assert!(parse_date(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -3,7 +3,10 @@
 mod args;
 mod error;
 mod evaluate;
+mod features;
 mod market;
+mod matrix;
+mod models;
 mod produce;
 mod serve;
 mod settings;
@@ -54,6 +57,8 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Score => serve::score(settings, shutdown).await,
             Command::Monitor => serve::monitor(settings, shutdown).await,
             Command::Train => serve::train(settings, shutdown).await,
+            Command::Features(args) => features::run(&settings, &args),
+            Command::Models(command) => models::run(&settings, command),
             Command::Topics(TopicsCommand::Create { keep }) => {
                 let retention = if keep { Retention::Keep } else { Retention::ByTopic };
                 serve::create_topics(settings, retention).await

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use model_core::date::EventDate;
-use model_core::listing::Listing;
+use model_core::listing::{Listing, Sale};
 use producers::{
     GarbageRecord, Garbler, Records, ReplayEvent, ReplayPlan, load_sales, plan_garbage, plan_replay,
 };
@@ -35,20 +35,8 @@ impl Market {
     /// # Errors
     /// Wrong usage when the file, its mapping or a share is wrong.
     pub(crate) fn load(args: &ReplayArgs, topics: &TopicNames) -> Result<Self, CliError> {
-        let mapping = mapping_path(&args.data, args.mapping.as_deref())?;
-        let loaded = load_sales(&args.data, &mapping)
-            .and_then(|loaded| loaded.accept_bad_rows(MAX_BAD_ROWS))
-            .map_err(CliError::usage)?;
-        let mut warnings: Vec<String> =
-            loaded.row_errors.iter().take(5).map(ToString::to_string).collect();
-        if loaded.row_errors.len() > warnings.len() {
-            warnings.push(format!("{} rows in all were left out", loaded.row_errors.len()));
-        }
-        if !loaded.unmapped_columns.is_empty() {
-            let columns = loaded.unmapped_columns.join(", ");
-            warnings.push(format!("columns neither mapped nor ignored: {columns}"));
-        }
-        let plan = plan_replay(loaded.sales, args.history)
+        let Sales { sales, warnings } = Sales::load(&args.data, args.mapping.as_deref())?;
+        let plan = plan_replay(sales, args.history)
             .map_err(|error| CliError::usage(anyhow!("--history: {error}")))?;
         let (Some(first_live), Some(last_event)) =
             (plan.live.first().map(ReplayEvent::date), plan.live.last().map(ReplayEvent::date))
@@ -62,6 +50,35 @@ impl Market {
         let records = Records::new(codec, topics);
         let garbage = make_garbage(&plan, args.garbage.unwrap_or(0.0), &records)?;
         Ok(Self { records, plan, garbage, first_live, last_event, warnings })
+    }
+}
+
+/// A file of sales through its mapping.
+pub(crate) struct Sales {
+    pub(crate) sales: Vec<Sale>,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Sales {
+    /// Loads `--data` with `--mapping`, or the mapping.toml beside the data.
+    ///
+    /// # Errors
+    /// Wrong usage when the file or its mapping is wrong.
+    pub(crate) fn load(data: &Path, mapping: Option<&Path>) -> Result<Self, CliError> {
+        let mapping = mapping_path(data, mapping)?;
+        let loaded = load_sales(data, &mapping)
+            .and_then(|loaded| loaded.accept_bad_rows(MAX_BAD_ROWS))
+            .map_err(CliError::usage)?;
+        let mut warnings: Vec<String> =
+            loaded.row_errors.iter().take(5).map(ToString::to_string).collect();
+        if loaded.row_errors.len() > warnings.len() {
+            warnings.push(format!("{} rows in all were left out", loaded.row_errors.len()));
+        }
+        if !loaded.unmapped_columns.is_empty() {
+            let columns = loaded.unmapped_columns.join(", ");
+            warnings.push(format!("columns neither mapped nor ignored: {columns}"));
+        }
+        Ok(Self { sales: loaded.sales, warnings })
     }
 }
 

@@ -13,6 +13,7 @@ pub mod engine;
 pub mod estimate;
 pub mod evaluation;
 pub mod features;
+pub mod interchange;
 pub mod learn;
 pub mod listing;
 pub mod market;

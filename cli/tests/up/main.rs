@@ -5,6 +5,8 @@ mod errors;
 #[cfg(test)]
 mod loops;
 #[cfg(test)]
+mod models;
+#[cfg(test)]
 mod signals;
 #[cfg(test)]
 mod support;

@@ -4,12 +4,14 @@
 //! is the only encoder there is: online, in training and in batch.
 
 mod encode;
+mod file;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use self::file::{InvalidSpec, SpecFile};
 use crate::learn::ColumnKind;
 use crate::listing::{Attribute, Facts, Sale};
 

@@ -35,12 +35,13 @@ fn scaled_sum(members: &[&FlatTrees], factor: f64) -> Result<FlatTrees, InvalidM
         roots: Vec::new(),
         nodes: Vec::new(),
         values: Vec::new(),
+        covers: Vec::new(),
         sets: Vec::new(),
         words: Vec::new(),
         gains: vec![0.0; n_features],
     };
     for member in members {
-        let parts = member.parts();
+        let parts = &member.parts;
         if parts.n_features != sum.n_features {
             let (found, expected) = (member.n_features(), n_features);
             return Err(InvalidModel::Length { what: "columns", found, expected });
@@ -59,6 +60,7 @@ fn scaled_sum(members: &[&FlatTrees], factor: f64) -> Result<FlatTrees, InvalidM
             ..*node
         }));
         sum.values.extend(parts.values.iter().map(|value| factor * value));
+        sum.covers.extend_from_slice(&parts.covers);
         let sets = parts.sets.iter();
         sum.sets.extend(sets.map(|set| CategorySet { start: set.start + first_word, ..*set }));
         sum.words.extend_from_slice(&parts.words);

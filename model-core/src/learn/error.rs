@@ -182,6 +182,12 @@ pub enum InvalidModel {
         /// Its index.
         index: usize,
     },
+    /// A node's training weight is not what its children's add up to.
+    #[error("node {node} has another cover than its children together")]
+    Cover {
+        /// Index of the node.
+        node: usize,
+    },
     /// The first node of a tree is not where the tree before it ends.
     #[error("tree {tree} does not start behind the tree before it")]
     Root {

@@ -33,19 +33,26 @@
 
 mod blend;
 mod boosting;
+mod builder;
 mod check;
 mod compiled;
+mod cover;
 mod elastic_net;
 mod error;
 mod matrix;
 mod model;
+mod price_scale;
+mod shap;
 mod trees;
+
+pub(crate) use builder::{BuildNode, Rule, TreeBuilder};
 
 pub use boosting::{BoostedTrees, BoostedTreesParams, Loss};
 pub use elastic_net::{ElasticNet, ElasticNetModel, ElasticNetParams};
 pub use error::{FitError, InvalidModel, Part};
 pub use matrix::{FeatureMatrix, Rows};
 pub use model::{Explained, FittedModel};
+pub use price_scale::{PriceScale, ScaledTrees};
 pub use trees::FlatTrees;
 
 use serde::{Deserialize, Serialize};

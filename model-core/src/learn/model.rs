@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::elastic_net::ElasticNetModel;
 use super::error::InvalidModel;
+use super::price_scale::ScaledTrees;
 use super::trees::FlatTrees;
 
 /// What a [`super::Strategy`] learned; serialise it with postcard.
@@ -22,6 +23,8 @@ pub enum FittedModel {
         /// The part that the line leaves.
         trees: FlatTrees,
     },
+    /// Imported trees that predict on another scale than the log of the price.
+    ScaledTrees(ScaledTrees),
 }
 
 /// A prediction and where its contributions start.
@@ -43,6 +46,7 @@ impl FittedModel {
             Self::ElasticNet(model) => model.predict(row),
             Self::BoostedTrees(trees) => trees.predict(row),
             Self::Additive { linear, trees } => linear.predict(row) + trees.predict(row),
+            Self::ScaledTrees(model) => model.predict(row),
         }
     }
 
@@ -58,6 +62,7 @@ impl FittedModel {
             Self::Additive { linear, trees } => {
                 trees.contributions(row, out) + linear.add_contributions(row, out)
             }
+            Self::ScaledTrees(model) => model.contributions(row, out),
         }
     }
 
@@ -69,10 +74,34 @@ impl FittedModel {
                 Explained { prediction: model.predict(row), base }
             }
             Self::BoostedTrees(trees) => trees.explain(row, out),
+            Self::ScaledTrees(model) => {
+                let base = model.contributions(row, out);
+                Explained { prediction: model.predict(row), base }
+            }
             Self::Additive { linear, trees } => {
                 let of_trees = trees.explain(row, out);
                 let base = of_trees.base + linear.add_contributions(row, out);
                 Explained { prediction: linear.predict(row) + of_trees.prediction, base }
+            }
+        }
+    }
+
+    /// Splits a prediction by column into Shapley values: fills `out`, shape `(n_features,)`, and
+    /// returns the expected estimate over the training rows.
+    ///
+    /// `base + sum(out)` equals [`FittedModel::predict`] up to rounding (1e-9). Trees: exact,
+    /// path-dependent TreeSHAP (see [`FlatTrees::shap`]), slower than
+    /// [`FittedModel::contributions`] and fair to columns that share a path. Elastic net: a sum
+    /// of one effect per column, each centred on its training mean, so that
+    /// [`FittedModel::contributions`] are its (interventional) Shapley values already. Of an
+    /// `out` of another length see there.
+    pub fn shap(&self, row: &[f64], out: &mut [f64]) -> f64 {
+        match self {
+            Self::ElasticNet(model) => model.contributions(row, out),
+            Self::BoostedTrees(trees) => trees.shap(row, out),
+            Self::ScaledTrees(model) => model.shap(row, out),
+            Self::Additive { linear, trees } => {
+                trees.shap(row, out) + linear.add_contributions(row, out)
             }
         }
     }
@@ -82,6 +111,7 @@ impl FittedModel {
         match self {
             Self::ElasticNet(model) => model.n_features(),
             Self::BoostedTrees(trees) | Self::Additive { trees, .. } => trees.n_features(),
+            Self::ScaledTrees(model) => model.trees().n_features(),
         }
     }
 
@@ -105,6 +135,7 @@ impl FittedModel {
                     Err(InvalidModel::Length { what: "linear columns", found, expected })
                 }
             }
+            Self::ScaledTrees(model) => model.validate(),
         }
     }
 
@@ -116,6 +147,7 @@ impl FittedModel {
         match self {
             Self::ElasticNet(model) => shares(model.weights()),
             Self::BoostedTrees(trees) => shares(trees.gains().to_vec()),
+            Self::ScaledTrees(model) => shares(model.trees().gains().to_vec()),
             Self::Additive { linear, trees } => {
                 let linear = shares(linear.weights());
                 let both = linear.iter().zip(shares(trees.gains().to_vec())).map(|(a, b)| a + b);

@@ -7,6 +7,8 @@ use proptest::strategy::Strategy as _;
 
 use super::*;
 
+mod explain;
+
 const NUMERIC: ColumnKind = ColumnKind::Numeric;
 
 fn matrix(rows: &[&[f64]]) -> FeatureMatrix {
@@ -53,7 +55,7 @@ fn fit(
 fn trees(model: &FittedModel) -> &FlatTrees {
     match model {
         FittedModel::BoostedTrees(trees) => trees,
-        FittedModel::ElasticNet(_) | FittedModel::Additive { .. } => panic!("not trees"),
+        _ => panic!("not trees"),
     }
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::check::category_code;
 use super::compiled::Compiled;
+use super::cover;
 use super::error::InvalidModel;
 use super::model::Explained;
 
@@ -22,7 +23,7 @@ pub(super) const CATEGORICAL: u16 = 2;
 /// The node has no children: `left` is the node itself.
 pub(super) const LEAF: u16 = 4;
 const KNOWN_FLAGS: u16 = DEFAULT_LEFT | CATEGORICAL | LEAF;
-const MAX_NODES: usize = 1 << 26;
+pub(super) const MAX_NODES: usize = 1 << 26;
 const MAX_FEATURES: usize = 1 << 16;
 /// No sum of [`MAX_NODES`] such numbers overflows.
 const MAX_MAGNITUDE: f64 = 1e100;
@@ -56,6 +57,8 @@ pub(super) struct TreeParts {
     pub(super) nodes: Vec<Node>,
     /// Per node: a leaf's value, or the average of the leaves below weighted by training rows.
     pub(super) values: Vec<f64>,
+    /// Per node: weight of the training rows that reach it; a parent's is its children's sum.
+    pub(super) covers: Vec<f64>,
     pub(super) sets: Vec<CategorySet>,
     pub(super) words: Vec<u64>,
     /// Per column: gain of its splits.
@@ -68,9 +71,11 @@ pub(super) struct TreeParts {
 /// go by membership in a set. A prediction allocates nothing.
 #[derive(Clone, Debug)]
 pub struct FlatTrees {
-    parts: TreeParts,
+    pub(super) parts: TreeParts,
     /// `base` plus the value of every root: the average estimate.
     mean: f64,
+    /// Most splits on a way from a root to a leaf.
+    pub(super) depth: usize,
     /// What prices are computed from.
     compiled: Option<Box<Compiled>>,
 }
@@ -89,12 +94,8 @@ impl FlatTrees {
         let roots = parts.roots.iter().map(|&root| parts.values[root as usize]);
         let mean = parts.base + roots.sum::<f64>();
         let compiled = Compiled::new(&parts).map(Box::new);
-        Ok(Self { parts, mean, compiled })
-    }
-
-    /// What is stored.
-    pub(super) fn parts(&self) -> &TreeParts {
-        &self.parts
+        let depth = cover::depth(&parts);
+        Ok(Self { parts, mean, depth, compiled })
     }
 
     /// Whether prices are computed from the compiled form.
@@ -214,7 +215,7 @@ impl FlatTrees {
 
     /// The child that `row` goes to; a leaf returns itself.
     #[inline(always)]
-    fn step(&self, at: u32, row: &[f64]) -> u32 {
+    pub(super) fn step(&self, at: u32, row: &[f64]) -> u32 {
         let node = &self.parts.nodes[at as usize];
         let value = row[usize::from(node.feature)];
         let right = if node.flags & CATEGORICAL == 0 {
@@ -234,6 +235,13 @@ impl FlatTrees {
             }
             _ => default_left,
         }
+    }
+
+    /// `row` with NaN for the columns it lacks.
+    pub(super) fn padded(&self, row: &[f64]) -> Vec<f64> {
+        let mut padded = row.to_vec();
+        padded.resize(self.n_features(), f64::NAN);
+        padded
     }
 }
 
@@ -285,7 +293,7 @@ fn check_parts(parts: &TreeParts) -> Result<(), InvalidModel> {
         }
         check_tree(parts, first, end)?;
     }
-    Ok(())
+    cover::check(parts)
 }
 
 /// Checks the tree in `first..end`; every node but the first must be the child of one node.

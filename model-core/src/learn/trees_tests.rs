@@ -19,6 +19,7 @@ fn parts() -> TreeParts {
             leaf(5),
         ],
         values: vec![0.5, 0.25, 1.0, 0.125, 0.375, 10.0],
+        covers: vec![9.0, 6.0, 3.0, 3.0, 3.0, 9.0],
         sets: vec![CategorySet { start: 0, len: 2 }],
         words: vec![0b101, 1 << 6],
         gains: vec![3.0, 1.0],
@@ -68,6 +69,7 @@ fn forest(shape: &[u8]) -> FlatTrees {
         roots: Vec::new(),
         nodes: Vec::new(),
         values: Vec::new(),
+        covers: Vec::new(),
         sets: Vec::new(),
         words: Vec::new(),
         gains: vec![0.0; 3],
@@ -98,6 +100,14 @@ fn forest(shape: &[u8]) -> FlatTrees {
             }
             forest.nodes.push(Node { threshold, left: left as u32, feature, flags });
             forest.values.push((at as f64).sin());
+            forest.covers.push((at % 5) as f64);
+        }
+        for at in (root..forest.nodes.len()).rev() {
+            let node = forest.nodes[at];
+            if node.flags & LEAF == 0 {
+                let left = node.left as usize;
+                forest.covers[at] = forest.covers[left] + forest.covers[left + 1];
+            }
         }
     }
     FlatTrees::from_parts(forest).unwrap()
@@ -160,6 +170,9 @@ fn every_fault_of_the_structure_is_refused() {
     assert_eq!(damaged(&|p| p.nodes[0].threshold = f64::NAN), number("threshold", 0));
     assert_eq!(damaged(&|p| p.values[4] = f64::NAN), number("value", 4));
     assert_eq!(damaged(&|p| p.values[4] = 1e200), number("value", 4));
+    assert_eq!(damaged(&|p| p.covers[2] = f64::NAN), number("cover", 2));
+    assert_eq!(damaged(&|p| p.covers[5] = -1.0), number("cover", 5));
+    assert_eq!(damaged(&|p| p.covers[1] = 7.0), InvalidModel::Cover { node: 0 });
     assert_eq!(damaged(&|p| p.base = f64::INFINITY), number("base", 0));
     assert_eq!(damaged(&|p| p.gains[1] = f64::NAN), number("gain", 1));
     let set = |what, index| InvalidModel::CategorySet { what, index };
@@ -174,6 +187,7 @@ fn every_fault_of_the_structure_is_refused() {
     let length = |what, found, expected| InvalidModel::Length { what, found, expected };
     assert_eq!(damaged(&|p| p.roots.clear()), length("nodes", 6, 0));
     assert_eq!(damaged(&|p| p.values.truncate(5)), length("values", 5, 6));
+    assert_eq!(damaged(&|p| p.covers.truncate(5)), length("covers", 5, 6));
     assert_eq!(damaged(&|p| p.gains.clear()), length("gains", 0, 2));
     assert_eq!(damaged(&|p| p.n_features = 0), length("columns", 0, MAX_FEATURES));
     assert_eq!(check_parts(&parts()), Ok(()));

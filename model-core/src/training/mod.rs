@@ -4,6 +4,7 @@
 //! winner meets the champion there, each with the level correction that it would have had
 //! in service. A winner that passes the gate learns from all sales and is the new version.
 
+mod adopt;
 mod archive;
 mod members;
 mod policy;
@@ -12,6 +13,7 @@ mod select;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use self::adopt::{EncodedSale, adopt, discover, encode_sales};
 pub use self::archive::TrainingArchive;
 pub use self::policy::{InvalidPolicy, RetrainPolicy};
 pub use self::select::{Gate, Training, train};
@@ -107,6 +109,19 @@ pub enum TrainingError {
         /// The date, event time.
         as_of: crate::date::EventDate,
         /// Fewest accepted.
+        needed: usize,
+    },
+    /// Too few sales before or after the date that a model was trained through.
+    #[error(
+        "{before} sales up to the date that the model was trained through and {after} after it: \
+         {needed} are needed on either side; set --trained-through or add sales"
+    )]
+    Sides {
+        /// Sales up to the date.
+        before: usize,
+        /// Sales after it.
+        after: usize,
+        /// Fewest accepted on either side.
         needed: usize,
     },
     /// A training parameter is out of range.

@@ -75,11 +75,7 @@ pub fn train(
     let candidate = select(&rows, holdout, params)?;
     let errors = held_out_errors(&rows, holdout, &candidate.model);
     let scale = fit_scale(&rows, holdout, &errors, params)?;
-    let scaled: Vec<(EventDate, f64, f64)> = errors
-        .iter()
-        .enumerate()
-        .map(|(i, (date, error))| (*date, *error, scale.predict(rows.features.row(holdout + i))))
-        .collect();
+    let scaled = scaled(&rows, holdout, &errors, &scale);
     let seed = replay_errors(params.calibration, &scaled);
 
     let mut metrics = measure(params.calibration, &scaled, &[], holdout_date(&rows, holdout));
@@ -110,15 +106,15 @@ pub fn train(
 }
 
 /// Encoded sales, oldest first.
-struct Rows {
+pub(super) struct Rows {
     features: FeatureMatrix,
     target: Vec<f64>,
-    dates: Vec<EventDate>,
+    pub(super) dates: Vec<EventDate>,
     kinds: Vec<ColumnKind>,
 }
 
 impl Rows {
-    fn encode(spec: &FeatureSpec, sales: &[&Archived]) -> Self {
+    pub(super) fn encode(spec: &FeatureSpec, sales: &[&Archived]) -> Self {
         let mut features = FeatureMatrix::with_capacity(spec.len(), sales.len());
         let mut row = Vec::with_capacity(spec.len());
         for archived in sales {
@@ -163,7 +159,11 @@ impl Part<'_> {
 /// than half-way through the sales that the champion has not learned from: a challenger that
 /// learned from none of them would have nothing to show. It keeps [`MIN_HOLDOUT`] sales where
 /// there are as many.
-fn holdout_start(dates: &[EventDate], share: f64, learned_through: Option<EventDate>) -> usize {
+pub(super) fn holdout_start(
+    dates: &[EventDate],
+    share: f64,
+    learned_through: Option<EventDate>,
+) -> usize {
     let n = dates.len();
     let mut wanted = ((1.0 - share) * n as f64) as usize;
     if let Some(learned_through) = learned_through {
@@ -234,14 +234,32 @@ fn refit(
         .model(winner.choice)
 }
 
-fn held_out_errors(rows: &Rows, holdout: usize, model: &FittedModel) -> Vec<(EventDate, f64)> {
+pub(super) fn held_out_errors(
+    rows: &Rows,
+    holdout: usize,
+    model: &FittedModel,
+) -> Vec<(EventDate, f64)> {
     (holdout..rows.dates.len())
         .map(|i| (rows.dates[i], rows.target[i] - model.predict(rows.features.row(i))))
         .collect()
 }
 
+/// Held-out errors, each with the scale predicted for its home.
+pub(super) fn scaled(
+    rows: &Rows,
+    holdout: usize,
+    errors: &[(EventDate, f64)],
+    scale: &ScaleModel,
+) -> Vec<(EventDate, f64, f64)> {
+    errors
+        .iter()
+        .enumerate()
+        .map(|(i, (date, error))| (*date, *error, scale.predict(rows.features.row(holdout + i))))
+        .collect()
+}
+
 /// Learns the scale of errors from the held-out sales: small trees on `ln(|error|)`.
-fn fit_scale(
+pub(super) fn fit_scale(
     rows: &Rows,
     holdout: usize,
     errors: &[(EventDate, f64)],
@@ -290,7 +308,7 @@ fn corrected_errors(
 
 /// Accuracy in service: each sale from `from` on, priced with the level and the interval that
 /// the sales before it would have given.
-fn measure(
+pub(super) fn measure(
     params: CalibrationParams,
     errors: &[(EventDate, f64, f64)],
     seed: &[f64],
@@ -373,7 +391,7 @@ fn judge(
 
 /// The reference that drift is measured against: facts and places of all training sales,
 /// estimates of the last year's.
-fn profile(
+pub(super) fn profile(
     spec: &FeatureSpec,
     rows: &Rows,
     predictor: &FittedModel,

@@ -23,7 +23,7 @@ pub(super) struct GrownNode {
     /// A leaf's value, or the average of the leaves below.
     pub(super) value: f64,
     /// Rows of the bag in it.
-    n_rows: f64,
+    pub(super) n_rows: f64,
 }
 
 /// A tree over bins.

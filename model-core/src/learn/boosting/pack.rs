@@ -21,6 +21,7 @@ pub(super) fn pack(
         roots: Vec::with_capacity(trees.len()),
         nodes: Vec::with_capacity(n_nodes),
         values: Vec::with_capacity(n_nodes),
+        covers: Vec::with_capacity(n_nodes),
         sets: Vec::new(),
         words: Vec::new(),
         gains: vec![0.0; columns.len()],
@@ -38,6 +39,7 @@ pub(super) fn pack(
             };
             parts.nodes.push(node);
             parts.values.push(grown.value);
+            parts.covers.push(grown.n_rows);
         }
     }
     // Only targets whose squares overflow can make a tree that is not valid.
