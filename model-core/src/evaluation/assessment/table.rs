@@ -8,6 +8,8 @@ use super::{Assessment, GroupAssessment, Measured, Measures, SmallSegment};
 
 /// Longest label of a segment that is shown whole.
 const LABEL: usize = 20;
+/// Groups of a dimension that are shown; the serialised report has all.
+const SHOWN_GROUPS: usize = 12;
 
 /// How a measure is written.
 #[derive(Clone, Copy)]
@@ -101,16 +103,33 @@ impl Assessment {
             "{:<LABEL$} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>9}",
             "segment", "sales", "ratio", "COD", "PRD", "PRB", "VEI", "MdAPE", "PPE10", coverage
         )?;
-        let mut dimension = "";
-        for group in &self.segments {
-            if group.dimension != dimension {
-                dimension = &group.dimension;
-                writeln!(f, "{dimension}")?;
+        for groups in self.segments.chunk_by(|a, b| a.dimension == b.dimension) {
+            let Some(first) = groups.first() else { continue };
+            let shown = worst(groups);
+            if shown.len() < groups.len() {
+                let (all, shown) = (groups.len(), shown.len());
+                writeln!(f, "{}, the {shown} least uniform of {all}", first.dimension)?;
+            } else {
+                writeln!(f, "{}", first.dimension)?;
             }
-            write_segment(f, group)?;
+            for group in shown {
+                write_segment(f, group)?;
+            }
         }
         writeln!(f, "! fails its standard, ? is undecided, no mark meets it")
     }
+}
+
+/// The groups of a dimension, in their order; of many those with the greatest COD.
+fn worst(groups: &[GroupAssessment]) -> Vec<&GroupAssessment> {
+    let mut order: Vec<usize> = (0..groups.len()).collect();
+    if groups.len() > SHOWN_GROUPS {
+        let cod = |index: &usize| groups[*index].measures.cod.value;
+        order.sort_by(|a, b| cod(b).total_cmp(&cod(a)));
+        order.truncate(SHOWN_GROUPS);
+        order.sort_unstable();
+    }
+    order.into_iter().map(|index| &groups[index]).collect()
 }
 
 fn write_segment(f: &mut fmt::Formatter<'_>, group: &GroupAssessment) -> fmt::Result {
@@ -145,12 +164,15 @@ fn write_too_few(
     if too_few.is_empty() {
         return Ok(());
     }
-    writeln!(f)?;
-    writeln!(f, "Too few to judge (under {min_sales} estimates):")?;
-    for segment in too_few {
-        let label = shortened(&segment.label);
-        let SmallSegment { dimension, listings, estimates, .. } = segment;
-        writeln!(f, "  {dimension} {label}: {listings} listings, {estimates} estimates")?;
+    writeln!(f, "\nToo few to judge (under {min_sales} estimates):")?;
+    for segments in too_few.chunk_by(|a, b| a.dimension == b.dimension) {
+        let Some(first) = segments.first() else { continue };
+        let estimates: u64 = segments.iter().map(|segment| segment.estimates).sum();
+        let labels: Vec<String> =
+            segments.iter().take(SHOWN_GROUPS).map(|s| shortened(&s.label)).collect();
+        let more = if segments.len() > labels.len() { ", ..." } else { "" };
+        let labels = labels.join(", ");
+        writeln!(f, "  {}: {labels}{more} ({estimates} estimates together)", first.dimension)?;
     }
     Ok(())
 }
