@@ -16,7 +16,7 @@ use crate::market::{InvalidMarketParam, MarketParams};
 /// First bytes of every artifact.
 const MAGIC: &[u8; 8] = b"HSMODEL\n";
 /// Layout of what follows; raised when an older reader could not read it.
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
 /// Largest accepted artifact.
 pub const MAX_ARTIFACT_BYTES: usize = 256 << 20;
 /// Longest accepted seed of calibration errors.
