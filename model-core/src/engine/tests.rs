@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::date::EventDate;
-use crate::estimate::Price;
+use crate::estimate::{Interval, Price};
 use crate::model::PricingModel;
 use crate::synthetic::{self, FIRST_DAY, Random, law, listing, sales};
 use crate::training::StrategyName;
@@ -150,6 +150,45 @@ fn contributions_add_up_and_the_interval_holds_the_estimate() {
         assert!((weights - 1.0).abs() < 1e-9 && price.comparables.len() == 5);
         assert!(price.comparables.iter().all(|near| near.closed_on < TODAY));
     }
+}
+
+#[test]
+fn every_level_has_its_interval_and_the_main_one_is_the_price_s_own() {
+    let mut engine = ready();
+    let mut scores = Vec::new();
+    for seed in 0..50 {
+        let price = priced(&mut engine, &listing(seed, TODAY));
+        let levels: Vec<f64> = price.intervals.iter().map(|interval| interval.level).collect();
+        assert_eq!(levels, [0.5, 0.8, 0.9, 0.95]);
+        let main = Interval { level: 0.9, lower: price.lower, upper: price.upper };
+        assert_eq!(price.intervals[2], main);
+        for pair in price.intervals.windows(2) {
+            assert!(pair[1].lower < pair[0].lower && pair[0].upper < pair[1].upper, "{pair:?}");
+        }
+        scores.push(f64::from(price.confidence));
+    }
+    // Chance in the market's prices stays within 5 %, so few estimates are 10 % off.
+    assert!(scores.iter().sum::<f64>() / 50.0 > 90.0, "{scores:?}");
+}
+
+#[test]
+fn a_comparable_s_adjustments_add_up_and_each_stands_for_itself() {
+    let mut engine = ready();
+    let (mut by_size, mut by_time) = (0, 0);
+    for seed in 0..50 {
+        let subject = listing(seed, TODAY);
+        let area = |facts: &Facts| facts.living_area.unwrap();
+        for near in priced(&mut engine, &subject).comparables {
+            let told = near.price + near.time_adjustment + near.size_adjustment;
+            assert!((told - near.adjusted_price).abs() < 0.005, "{near:?}");
+            let theirs = SALES.iter().find(|sale| sale.key == near.listing_key).unwrap();
+            let larger = area(&subject.facts) - area(&theirs.facts);
+            assert!(larger * near.size_adjustment >= 0.0, "{near:?}");
+            by_size += usize::from(near.size_adjustment.abs() > 1.0);
+            by_time += usize::from(near.time_adjustment.abs() > 1.0);
+        }
+    }
+    assert!(by_size > 200 && by_time > 20, "{by_size} by size, {by_time} by time");
 }
 
 #[test]
