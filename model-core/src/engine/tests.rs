@@ -253,6 +253,28 @@ fn a_corrected_sale_ends_the_views_that_rest_on_it() {
     assert_ne!(engine.generation(), before, "moved out of the view's sight");
 }
 
+#[test]
+fn labels_that_come_weeks_late_leave_no_trace_once_they_are_there() {
+    let mut random = Random(9);
+    let mut arriving: Vec<(EventDate, &Sale)> = SALES
+        .iter()
+        .map(|sale| (sale.closed_on.plus_days(21 + random.below(22) as i32), sale))
+        .collect();
+    random.shuffle(&mut arriving);
+    arriving.sort_by_key(|(day, _)| *day);
+    let mut engine = engine();
+    install(&mut engine);
+    for (day, sale) in arriving {
+        engine.record_sale(sale.clone());
+        // As the market goes on, listings are priced from what has come so far.
+        engine.price(&synthetic::listing(random.next(), day));
+    }
+    for seed in 0..10 {
+        let subject = listing(seed, TODAY.plus_days(8 * seed as i32 - 40));
+        assert_eq!(bits(&engine.price(&subject)), expected(&subject));
+    }
+}
+
 /// Sales in any order, with listings priced in between, some sales first recorded wrong.
 fn shuffled(seed: u64, listing: &Listing) -> (String, String) {
     let mut random = Random(seed);
