@@ -192,8 +192,8 @@ fn other_files_and_other_formats_are_told_apart() {
     assert!(matches!(error(&bytes[..9]), ArtifactError::Marker));
     assert!(matches!(error(b"PK\x03\x04 something else"), ArtifactError::Marker));
     let mut newer = bytes.clone();
-    newer[8] = 3;
-    assert!(matches!(error(&newer), ArtifactError::Format { found: 3 }));
+    newer[8] = 9;
+    assert!(matches!(error(&newer), ArtifactError::Format { found: 9 }));
     let mut longer = bytes;
     longer.push(0);
     assert!(matches!(error(&longer), ArtifactError::Trailing(1)));
