@@ -71,27 +71,51 @@ pub struct Comparable {
     pub closed_on: EventDate,
     /// Its `ClosePrice`.
     pub price: f64,
-    /// Its price, adjusted to the subject's size and date.
+    /// Its price, adjusted to the subject's size and date:
+    /// `price + time_adjustment + size_adjustment`.
     pub adjusted_price: f64,
+    /// What the market's move from its date to the subject's adds, currency units.
+    pub time_adjustment: f64,
+    /// What the subject's other living area adds, currency units.
+    pub size_adjustment: f64,
     /// Great-circle distance to the subject, kilometres.
     pub distance_km: f64,
     /// Share of the comparables' weight, 0 to 1; the weights add up to 1.
     pub weight: f64,
 }
 
-/// A price with everything needed to explain it and to compute it again.
+/// Where the price will lie with a nominal chance.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Interval {
+    /// Nominal coverage, 0 to 1.
+    pub level: f64,
+    /// Lower end, currency units; at most the estimate.
+    pub lower: f64,
+    /// Upper end, currency units; at least the estimate.
+    pub upper: f64,
+}
+
+/// A price with everything needed to explain it and to compute its estimate and main interval
+/// again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Price {
     /// The estimate, currency units.
     pub estimate: f64,
-    /// Lower end of the interval.
+    /// Lower end of the main interval.
     pub lower: f64,
-    /// Upper end of the interval.
+    /// Upper end of the main interval.
     pub upper: f64,
-    /// The interval's nominal coverage, 0 to 1.
+    /// The main interval's nominal coverage, 0 to 1.
     pub interval_level: f64,
+    /// The intervals of every level, the main one among them, ascending: each contains the
+    /// ones before it. Empty in records from before there were several.
+    pub intervals: Vec<Interval>,
     /// Forecast standard deviation, a decimal: 68 % of sale prices within `estimate * (1 ± fsd)`.
     pub fsd: f64,
+    /// Confidence score, 0 to 100: how many of 100 such estimates to expect within 10 % of the
+    /// price; see [`Correction::confidence`](crate::calibration::Correction::confidence). 0 too
+    /// in records from before there was one.
+    pub confidence: u8,
     /// What the contributions start from: the model's average price.
     pub base: f64,
     /// `base + sum(contributions) = estimate`.

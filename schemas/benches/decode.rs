@@ -8,7 +8,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use model_core::date::EventDate;
 use model_core::estimate::{
-    Comparable, Contribution, ModelRef, Price, PriceEstimate, PriceOutcome,
+    Comparable, Contribution, Interval, ModelRef, Price, PriceEstimate, PriceOutcome,
 };
 use model_core::listing::{Attribute, Facts, Listing};
 use schemas::{Codec, CodecError};
@@ -45,15 +45,18 @@ fn listing() -> Listing {
     }
 }
 
-/// Ten contributions, five comparables, forty features.
+/// Four intervals, ten contributions, five comparables, forty features.
 fn estimate() -> PriceEstimate {
     let contribution =
         |i| Contribution { name: format!("feature_{i}"), amount: f64::from(i) * 100.0 };
+    let interval = |level| Interval { level, lower: 66_000.0, upper: 104_000.0 };
     let comparable = |i| Comparable {
         listing_key: format!("LC-{i}"),
         closed_on: EventDate(9_600 + i),
         price: 80_000.0,
         adjusted_price: 81_500.0,
+        time_adjustment: 900.0,
+        size_adjustment: 600.0,
         distance_km: 0.42,
         weight: 0.2,
     };
@@ -68,7 +71,9 @@ fn estimate() -> PriceEstimate {
             lower: 66_000.0,
             upper: 104_000.0,
             interval_level: 0.9,
+            intervals: [0.5, 0.8, 0.9, 0.95].map(interval).into(),
             fsd: 0.14,
+            confidence: 53,
             base: 78_000.0,
             contributions: (0..10).map(contribution).collect(),
             comparables: (0..5).map(comparable).collect(),

@@ -1,5 +1,6 @@
 //! From prediction and correction to the answer that is published.
 
+use super::intervals::intervals;
 use crate::calibration::Correction;
 use crate::estimate::{Comparable, Contribution, Price};
 use crate::market::MarketView;
@@ -71,7 +72,9 @@ pub(super) fn price(
         lower: numbers.lower,
         upper: numbers.upper,
         interval_level: model.calibration.interval_level,
+        intervals: intervals(&numbers, model.calibration.interval_level, correction.ranges()),
         fsd: correction.error_68 * numbers.scale,
+        confidence: correction.confidence(numbers.scale),
         base,
         contributions: contributions(model, numbers.estimate, base, parts, correction.level),
         comparables: comparables(view),
@@ -95,8 +98,7 @@ fn contributions(
     parts: &[f64],
     level: f64,
 ) -> Vec<Contribution> {
-    let span = estimate.ln() - base.ln();
-    let mean = if span.abs() < 1e-9 { estimate } else { (estimate - base) / span };
+    let mean = logarithmic_mean(estimate, base);
     let mut order: Vec<usize> = (0..parts.len()).filter(|i| parts[*i] != 0.0).collect();
     order.sort_by(|a, b| parts[*b].abs().total_cmp(&parts[*a].abs()).then(a.cmp(b)));
     order.truncate(SHOWN_CONTRIBUTIONS);
@@ -113,18 +115,34 @@ fn contributions(
     shown
 }
 
+/// `(a - b) / (ln a - ln b)`, and `a` where the two are as good as equal: what one unit of log
+/// is worth between them.
+fn logarithmic_mean(a: f64, b: f64) -> f64 {
+    let span = a.ln() - b.ln();
+    if span.abs() < 1e-9 { a } else { (a - b) / span }
+}
+
+/// The sales that an answer shows. The log adjustments of each become currency as
+/// contributions do: times the logarithmic mean of its adjusted price and its price, so that
+/// neither comes first and the two add up to the difference.
 fn comparables(view: &MarketView) -> Vec<Comparable> {
     let shown = view.nearby.get(..SHOWN_COMPARABLES).unwrap_or(&view.nearby);
     let total: f64 = shown.iter().map(|near| near.weight).sum();
     shown
         .iter()
-        .map(|near| Comparable {
-            listing_key: near.key.to_string(),
-            closed_on: near.closed_on,
-            price: near.price,
-            adjusted_price: near.adjusted_log_price.exp(),
-            distance_km: near.distance_km,
-            weight: near.weight / total,
+        .map(|near| {
+            let adjusted_price = near.adjusted_log_price.exp();
+            let mean = logarithmic_mean(adjusted_price, near.price);
+            Comparable {
+                listing_key: near.key.to_string(),
+                closed_on: near.closed_on,
+                price: near.price,
+                adjusted_price,
+                time_adjustment: mean * near.log_time_adjustment,
+                size_adjustment: mean * near.log_size_adjustment,
+                distance_km: near.distance_km,
+                weight: near.weight / total,
+            }
         })
         .collect()
 }

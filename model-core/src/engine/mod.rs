@@ -5,6 +5,7 @@
 //! on when sales arrived, nor on what came after.
 
 mod answer;
+mod intervals;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

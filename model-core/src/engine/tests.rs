@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::date::EventDate;
-use crate::estimate::Price;
+use crate::estimate::{Interval, Price};
 use crate::model::PricingModel;
 use crate::synthetic::{self, FIRST_DAY, Random, law, listing, sales};
 use crate::training::StrategyName;
@@ -153,6 +153,45 @@ fn contributions_add_up_and_the_interval_holds_the_estimate() {
 }
 
 #[test]
+fn every_level_has_its_interval_and_the_main_one_is_the_price_s_own() {
+    let mut engine = ready();
+    let mut scores = Vec::new();
+    for seed in 0..50 {
+        let price = priced(&mut engine, &listing(seed, TODAY));
+        let levels: Vec<f64> = price.intervals.iter().map(|interval| interval.level).collect();
+        assert_eq!(levels, [0.5, 0.8, 0.9, 0.95]);
+        let main = Interval { level: 0.9, lower: price.lower, upper: price.upper };
+        assert_eq!(price.intervals[2], main);
+        for pair in price.intervals.windows(2) {
+            assert!(pair[1].lower < pair[0].lower && pair[0].upper < pair[1].upper, "{pair:?}");
+        }
+        scores.push(f64::from(price.confidence));
+    }
+    // Chance in the market's prices stays within 5 %, so few estimates are 10 % off.
+    assert!(scores.iter().sum::<f64>() / 50.0 > 90.0, "{scores:?}");
+}
+
+#[test]
+fn a_comparable_s_adjustments_add_up_and_each_stands_for_itself() {
+    let mut engine = ready();
+    let (mut by_size, mut by_time) = (0, 0);
+    for seed in 0..50 {
+        let subject = listing(seed, TODAY);
+        let area = |facts: &Facts| facts.living_area.unwrap();
+        for near in priced(&mut engine, &subject).comparables {
+            let told = near.price + near.time_adjustment + near.size_adjustment;
+            assert!((told - near.adjusted_price).abs() < 0.005, "{near:?}");
+            let theirs = SALES.iter().find(|sale| sale.key == near.listing_key).unwrap();
+            let larger = area(&subject.facts) - area(&theirs.facts);
+            assert!(larger * near.size_adjustment >= 0.0, "{near:?}");
+            by_size += usize::from(near.size_adjustment.abs() > 1.0);
+            by_time += usize::from(near.time_adjustment.abs() > 1.0);
+        }
+    }
+    assert!(by_size > 200 && by_time > 20, "{by_size} by size, {by_time} by time");
+}
+
+#[test]
 fn recompute_gives_the_bits_that_were_published() {
     let mut engine = ready();
     for seed in 0..50 {
@@ -212,6 +251,28 @@ fn a_corrected_sale_ends_the_views_that_rest_on_it() {
     assert_eq!(engine.generation(), before, "a repeat changes nothing");
     engine.record_sale(Sale { closed_on: TODAY.plus_days(3), ..known.clone() });
     assert_ne!(engine.generation(), before, "moved out of the view's sight");
+}
+
+#[test]
+fn labels_that_come_weeks_late_leave_no_trace_once_they_are_there() {
+    let mut random = Random(9);
+    let mut arriving: Vec<(EventDate, &Sale)> = SALES
+        .iter()
+        .map(|sale| (sale.closed_on.plus_days(21 + random.below(22) as i32), sale))
+        .collect();
+    random.shuffle(&mut arriving);
+    arriving.sort_by_key(|(day, _)| *day);
+    let mut engine = engine();
+    install(&mut engine);
+    for (day, sale) in arriving {
+        engine.record_sale(sale.clone());
+        // As the market goes on, listings are priced from what has come so far.
+        engine.price(&synthetic::listing(random.next(), day));
+    }
+    for seed in 0..10 {
+        let subject = listing(seed, TODAY.plus_days(8 * seed as i32 - 40));
+        assert_eq!(bits(&engine.price(&subject)), expected(&subject));
+    }
 }
 
 /// Sales in any order, with listings priced in between, some sales first recorded wrong.

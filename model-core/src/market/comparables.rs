@@ -29,6 +29,10 @@ pub struct NearbySale {
     pub price: f64,
     /// Natural log of its price, adjusted to the subject's size and the query's date.
     pub adjusted_log_price: f64,
+    /// What the market's move from its date to the query's adds to its log price.
+    pub log_time_adjustment: f64,
+    /// What the subject's other living area adds to its log price.
+    pub log_size_adjustment: f64,
     /// Great-circle distance, kilometres.
     pub distance_km: f64,
     /// Share of the total weight, 0 to 1.
@@ -108,6 +112,8 @@ pub(super) fn view(index: &MarketIndex, subject: &Facts, as_of: EventDate) -> Ma
             closed_on: sale.closed_on,
             price: sale.price,
             adjusted_log_price: sale.log_price + time_adjustment + area_adjustment,
+            log_time_adjustment: time_adjustment,
+            log_size_adjustment: area_adjustment,
             distance_km,
             weight,
         });

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use model_core::date::EventDate;
 use model_core::estimate::{
-    Comparable, Contribution, ModelRef, NoEstimateReason, Price, PriceEstimate, PriceOutcome,
+    Comparable, Contribution, Interval, ModelRef, NoEstimateReason, Price, PriceEstimate,
+    PriceOutcome,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,14 @@ use crate::kind::RecordKind;
 enum StatusWire {
     Estimate,
     NoEstimate,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename = "Interval")]
+struct IntervalWire {
+    level: f64,
+    lower: f64,
+    upper: f64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -37,6 +46,8 @@ struct ComparableWire<'a> {
     #[serde(rename = "ClosePrice")]
     close_price: f64,
     adjusted_price: f64,
+    time_adjustment: f64,
+    size_adjustment: f64,
     distance_km: f64,
     weight: f64,
 }
@@ -61,7 +72,9 @@ pub(crate) struct PriceEstimateWire<'a> {
     lower: Option<f64>,
     upper: Option<f64>,
     interval_level: Option<f64>,
+    intervals: Vec<IntervalWire>,
     fsd: Option<f64>,
+    confidence: Option<i32>,
     base: Option<f64>,
     contributions: Vec<ContributionWire<'a>>,
     comparables: Vec<ComparableWire<'a>>,
@@ -93,7 +106,9 @@ impl<'a> PriceEstimateWire<'a> {
                 lower: Some(price.lower),
                 upper: Some(price.upper),
                 interval_level: Some(price.interval_level),
+                intervals: price.intervals.iter().copied().map(IntervalWire::from).collect(),
                 fsd: Some(price.fsd),
+                confidence: Some(i32::from(price.confidence)),
                 base: Some(price.base),
                 contributions: price.contributions.iter().map(ContributionWire::from).collect(),
                 comparables: price.comparables.iter().map(ComparableWire::from).collect(),
@@ -126,7 +141,9 @@ impl<'a> PriceEstimateWire<'a> {
             lower: None,
             upper: None,
             interval_level: None,
+            intervals: Vec::new(),
             fsd: None,
+            confidence: None,
             base: None,
             contributions: Vec::new(),
             comparables: Vec::new(),
@@ -146,7 +163,9 @@ impl<'a> PriceEstimateWire<'a> {
             lower: present("lower", self.lower)?,
             upper: present("upper", self.upper)?,
             interval_level: present("interval_level", self.interval_level)?,
+            intervals: self.intervals.into_iter().map(Interval::from).collect(),
             fsd: present("fsd", self.fsd)?,
+            confidence: confidence(self.confidence.unwrap_or_default())?,
             base: present("base", self.base)?,
             contributions: self.contributions.into_iter().map(Contribution::from).collect(),
             comparables: self.comparables.into_iter().map(Comparable::from).collect(),
@@ -208,8 +227,29 @@ fn present<T>(field: &str, value: Option<T>) -> Result<T, DecodeError> {
     value.ok_or_else(|| missing(field))
 }
 
+/// A confidence score; records from before there was one count as 0.
+fn confidence(score: i32) -> Result<u8, DecodeError> {
+    match u8::try_from(score) {
+        Ok(score) if score <= 100 => Ok(score),
+        _ => Err(invalid("confidence", &score.to_string(), "a score, 0 to 100")),
+    }
+}
+
 fn missing(field: &str) -> DecodeError {
     DecodeError::MissingField { field: field.to_owned() }
+}
+
+impl From<Interval> for IntervalWire {
+    fn from(interval: Interval) -> Self {
+        let Interval { level, lower, upper } = interval;
+        Self { level, lower, upper }
+    }
+}
+
+impl From<IntervalWire> for Interval {
+    fn from(wire: IntervalWire) -> Self {
+        Self { level: wire.level, lower: wire.lower, upper: wire.upper }
+    }
 }
 
 impl<'a> From<&'a Contribution> for ContributionWire<'a> {
@@ -231,6 +271,8 @@ impl<'a> From<&'a Comparable> for ComparableWire<'a> {
             close_date: comparable.closed_on.0,
             close_price: comparable.price,
             adjusted_price: comparable.adjusted_price,
+            time_adjustment: comparable.time_adjustment,
+            size_adjustment: comparable.size_adjustment,
             distance_km: comparable.distance_km,
             weight: comparable.weight,
         }
@@ -244,6 +286,8 @@ impl From<ComparableWire<'_>> for Comparable {
             closed_on: EventDate(wire.close_date),
             price: wire.close_price,
             adjusted_price: wire.adjusted_price,
+            time_adjustment: wire.time_adjustment,
+            size_adjustment: wire.size_adjustment,
             distance_km: wire.distance_km,
             weight: wire.weight,
         }

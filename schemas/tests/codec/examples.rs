@@ -7,7 +7,8 @@ use model_core::drift_report::{
     BinShare, DriftReport, FeatureDrift, Verdict, Window, WindowAccuracy,
 };
 use model_core::estimate::{
-    Comparable, Contribution, ModelRef, NoEstimateReason, Price, PriceEstimate, PriceOutcome,
+    Comparable, Contribution, Interval, ModelRef, NoEstimateReason, Price, PriceEstimate,
+    PriceOutcome,
 };
 use model_core::listing::{Attribute, Facts, Listing, Sale};
 use model_core::registry::{Lineage, RegistryAction, RegistryEvent};
@@ -73,7 +74,12 @@ pub(crate) fn estimate() -> PriceEstimate {
             lower: 66_000.0,
             upper: 104_000.0,
             interval_level: 0.9,
+            intervals: vec![
+                Interval { level: 0.5, lower: 76_000.0, upper: 91_000.0 },
+                Interval { level: 0.9, lower: 66_000.0, upper: 104_000.0 },
+            ],
             fsd: 0.14,
+            confidence: 53,
             base: 78_000.0,
             contributions: vec![
                 Contribution { name: "LivingArea".into(), amount: 6_000.5 },
@@ -84,6 +90,8 @@ pub(crate) fn estimate() -> PriceEstimate {
                 closed_on: day("1996-06-20"),
                 price: 80_000.0,
                 adjusted_price: 81_500.0,
+                time_adjustment: 900.0,
+                size_adjustment: 600.0,
                 distance_km: 0.42,
                 weight: 1.0,
             }],
@@ -96,6 +104,19 @@ pub(crate) fn estimate() -> PriceEstimate {
             degraded: true,
         })),
     }
+}
+
+/// The price as it was before prices had several intervals, a confidence score and
+/// comparables whose adjustments are told apart.
+pub(crate) fn estimate_v1() -> PriceEstimate {
+    let mut estimate = estimate();
+    let PriceOutcome::Priced(price) = &mut estimate.outcome else { unreachable!() };
+    price.intervals.clear();
+    price.confidence = 0;
+    for comparable in &mut price.comparables {
+        (comparable.time_adjustment, comparable.size_adjustment) = (0.0, 0.0);
+    }
+    estimate
 }
 
 /// An answer without a price.

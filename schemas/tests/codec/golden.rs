@@ -55,8 +55,38 @@ fn an_estimate_is_these_bytes() {
         assert_eq!(format!("{:?}", published.estimate), format!("{estimate:?}"));
         assert_eq!(codec.encode_price(&published.estimate, ID).unwrap(), bytes);
     };
-    check(include_str!("golden/estimate.v1.hex"), examples::estimate());
+    check(include_str!("golden/estimate.v2.hex"), examples::estimate());
+    check(include_str!("golden/no_estimate.v2.hex"), examples::no_estimate());
+}
+
+#[test]
+fn estimates_from_before_there_were_several_intervals_are_still_read() {
+    let codec = Codec::new().unwrap();
+    let check = |hex, estimate: PriceEstimate| {
+        let published = codec.decode_price(&golden(hex)).unwrap();
+        assert_eq!(published.estimate_id, ID);
+        assert_eq!(format!("{:?}", published.estimate), format!("{estimate:?}"));
+    };
+    check(include_str!("golden/estimate.v1.hex"), examples::estimate_v1());
     check(include_str!("golden/no_estimate.v1.hex"), examples::no_estimate());
+}
+
+#[test]
+fn a_confidence_beyond_100_is_not_a_score() {
+    let codec = Codec::new().unwrap();
+    let bytes = golden(include_str!("golden/estimate.v2.hex"));
+    // The score 53 is an int behind its branch of the union and after the spread 0.14.
+    let mut known = 0.14_f64.to_le_bytes().to_vec();
+    known.extend([2, 106]);
+    let at = bytes.windows(known.len()).position(|window| window == known).unwrap();
+    let score_at = at + known.len() - 1;
+    for (score, wire) in [("101", &[0xCA, 0x01][..]), ("-1", &[0x01])] {
+        let mut other = bytes.clone();
+        other.splice(score_at..=score_at, wire.iter().copied());
+        let error = codec.decode_price(&other).unwrap_err();
+        assert_eq!(error.code(), "invalid_value", "{error}");
+        assert!(error.to_string().contains(score), "{error}");
+    }
 }
 
 #[test]

@@ -8,7 +8,8 @@ use model_core::drift_report::{
     BinShare, DriftReport, FeatureDrift, Verdict, Window, WindowAccuracy,
 };
 use model_core::estimate::{
-    Comparable, Contribution, ModelRef, NoEstimateReason, Price, PriceEstimate, PriceOutcome,
+    Comparable, Contribution, Interval, ModelRef, NoEstimateReason, Price, PriceEstimate,
+    PriceOutcome,
 };
 use model_core::listing::{Attribute, Facts, Listing, Sale};
 use model_core::registry::{Lineage, RegistryAction, RegistryEvent};
@@ -86,20 +87,31 @@ fn price() -> impl Strategy<Value = Price> {
     let numbers = proptest::array::uniform10(bits());
     let contributions =
         vec((text(), bits()).prop_map(|(name, amount)| Contribution { name, amount }), 0..4);
-    let comparable = (text(), date(), proptest::array::uniform4(bits())).prop_map(
-        |(listing_key, closed_on, [price, adjusted_price, distance_km, weight])| Comparable {
+    let comparable = (text(), date(), proptest::array::uniform6(bits())).prop_map(
+        |(listing_key, closed_on, numbers)| Comparable {
             listing_key,
             closed_on,
-            price,
-            adjusted_price,
-            distance_km,
-            weight,
+            price: numbers[0],
+            adjusted_price: numbers[1],
+            time_adjustment: numbers[2],
+            size_adjustment: numbers[3],
+            distance_km: numbers[4],
+            weight: numbers[5],
         },
     );
+    let interval = proptest::array::uniform3(bits()).prop_map(|[level, lower, upper]| Interval {
+        level,
+        lower,
+        upper,
+    });
     let age = option::of(any::<i32>());
-    (numbers, contributions, vec(comparable, 0..3), age, vec(bits(), 0..30), any::<bool>())
-        .prop_map(|(numbers, contributions, comparables, market_age_days, features, degraded)| {
+    let told = (vec(interval, 0..4), 0..=100_u8, contributions, vec(comparable, 0..3));
+    (numbers, told, age, vec(bits(), 0..30), any::<bool>()).prop_map(
+        |(numbers, told, market_age_days, features, degraded)| {
+            let (intervals, confidence, contributions, comparables) = told;
             Price {
+                intervals,
+                confidence,
                 estimate: numbers[0],
                 lower: numbers[1],
                 upper: numbers[2],
@@ -116,7 +128,8 @@ fn price() -> impl Strategy<Value = Price> {
                 features,
                 degraded,
             }
-        })
+        },
+    )
 }
 
 fn estimate() -> impl Strategy<Value = PriceEstimate> {
