@@ -61,6 +61,12 @@ impl EventDate {
         self.naive().month()
     }
 
+    /// Number of this date's month: months since the start of the year 0.
+    pub fn month_number(self) -> i32 {
+        let naive = self.naive();
+        naive.year() * 12 + naive.month0() as i32
+    }
+
     /// The first day of this date's month.
     pub fn month_start(self) -> Self {
         Self::from_ymd(self.year(), self.month(), 1).unwrap_or(self)
@@ -125,12 +131,15 @@ mod tests {
         assert_eq!(date.month_start().to_string(), "1996-12-01");
         assert_eq!(date.next_month_start().to_string(), "1997-01-01");
         assert_eq!((date.year(), date.month()), (1996, 12));
+        assert_eq!(date.month_number(), 1996 * 12 + 11);
+        assert_eq!(date.next_month_start().month_number(), 1997 * 12);
     }
 
     #[test]
     fn extremes_do_not_panic() {
         for date in [EventDate(i32::MIN), EventDate(i32::MAX)] {
             let _ = (date.year(), date.month_start(), date.next_month_start(), date.to_string());
+            let _ = date.month_number();
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{CategoryField, Feature, FeatureSource, FeatureSpec, MarketField, NumberField};
 use crate::date::EventDate;
 use crate::listing::{Attribute, Facts};
-use crate::market::MarketView;
+use crate::market::{CategoryName, FactNumber, MarketView};
 
 impl FeatureSpec {
     /// Writes the feature vector of a home, shape `(len,)`, into `row`, replacing what it
@@ -51,13 +51,54 @@ fn value(
             MarketField::Distance => market.distance_km,
             MarketField::Age => market.age_days,
             MarketField::Level => market.market_level,
+            MarketField::Trend => market.market_trend,
+            MarketField::EarlierLogPrice => market.earlier_log_price,
+            MarketField::NearLogPricePerArea => market.near_log_price_per_area,
+            MarketField::AreaLevel => market.area_level,
+            MarketField::AreaTrend => market.area_trend,
         },
+        FeatureSource::Difference(field) => {
+            Some(number(facts, *field)? - market.means.number(averaged(*field)?)?)
+        }
+        FeatureSource::DifferenceAttribute { name, log } => {
+            let (ours, theirs) = (attribute(facts, name)?, market.means.attribute(name)?);
+            let scale = |value: f64| match log {
+                true => Some(value).filter(|value| *value > -1.0).map(f64::ln_1p),
+                false => Some(value),
+            };
+            Some(scale(ours)? - scale(theirs)?)
+        }
+        FeatureSource::TargetStatistic(field) => {
+            let name = match field {
+                CategoryField::PropertyType => CategoryName::PropertyType,
+                CategoryField::PostalCode => CategoryName::PostalCode,
+            };
+            market.statistics.as_ref()?.category(name, category(facts, *field)?)
+        }
+        FeatureSource::TargetStatisticAttribute { name } => {
+            let statistics = market.statistics.as_ref()?;
+            statistics.category(CategoryName::Attribute(name), text(facts, name)?)
+        }
     }
 }
 
 fn level(feature: &Feature, text: &str) -> Option<f64> {
     let index = feature.levels.binary_search_by(|level| level.as_str().cmp(text)).ok()?;
     Some(index as f64)
+}
+
+/// What the comparables' mean of a number is called; a place has none.
+fn averaged(field: NumberField) -> Option<FactNumber> {
+    match field {
+        NumberField::LivingArea => Some(FactNumber::LogArea),
+        NumberField::LotSize => Some(FactNumber::LogLot),
+        NumberField::BedroomsTotal => Some(FactNumber::Bedrooms),
+        NumberField::BathroomsFull => Some(FactNumber::BathroomsFull),
+        NumberField::BathroomsHalf => Some(FactNumber::BathroomsHalf),
+        NumberField::YearBuilt => Some(FactNumber::YearBuilt),
+        NumberField::Stories => Some(FactNumber::Stories),
+        NumberField::Latitude | NumberField::Longitude => None,
+    }
 }
 
 pub(super) fn number(facts: &Facts, field: NumberField) -> Option<f64> {

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 pub use self::file::{InvalidSpec, SpecFile};
 use crate::learn::ColumnKind;
 use crate::listing::{Attribute, Facts, Sale};
+use crate::market::MarketParams;
 
 /// A category seen less often than this is not a level of its own.
 const MIN_LEVEL_COUNT: usize = 5;
@@ -83,6 +84,16 @@ pub enum MarketField {
     Age,
     /// Level of the whole market, log price per square foot.
     Level,
+    /// Change of that level within 180 days.
+    Trend,
+    /// Adjusted log price at which the same home was sold before.
+    EarlierLogPrice,
+    /// Mean log price per square foot of the nearest 8 comparables, adjusted.
+    NearLogPricePerArea,
+    /// Level of the area around, against the whole market's.
+    AreaLevel,
+    /// Trend of that area.
+    AreaTrend,
 }
 
 /// Where a feature's number comes from.
@@ -114,6 +125,23 @@ pub enum FeatureSource {
     EventMonth,
     /// The market index.
     Market(MarketField),
+    /// A RESO number, less its weighted mean over the comparables.
+    Difference(NumberField),
+    /// The same of a number among the attributes.
+    DifferenceAttribute {
+        /// Name of the attribute.
+        name: String,
+        /// Whether `ln(1 + x)` of both is taken.
+        log: bool,
+    },
+    /// By how much a RESO category's text made homes dearer, as of the month: see
+    /// [`MonthStatistics::category`](crate::market::MonthStatistics::category).
+    TargetStatistic(CategoryField),
+    /// The same of a category among the attributes.
+    TargetStatisticAttribute {
+        /// Name of the attribute.
+        name: String,
+    },
 }
 
 /// One feature: a name and how its number is made.
@@ -175,7 +203,9 @@ impl FeatureSpec {
     /// The features that a set of sales offers: every RESO number and attribute that varies,
     /// every category with at least two frequent levels, and the derived ones they allow.
     /// The order is fixed; it does not depend on the order of the sales.
-    pub fn discover(sales: &[Sale]) -> Self {
+    ///
+    /// `market` says which of the optional market features there are.
+    pub fn discover(sales: &[Sale], market: &MarketParams) -> Self {
         let mut features = Vec::new();
         for (name, field, group) in NUMBER_FIELDS {
             if varies(sales.iter().filter_map(|sale| encode::number(&sale.facts, field))) {
@@ -201,18 +231,26 @@ impl FeatureSpec {
         }
         let has =
             |field| features.iter().any(|f: &Feature| f.source == FeatureSource::Number(field));
-        let (area, lot) = (has(NumberField::LivingArea), has(NumberField::LotSize));
+        let (has_area, has_lot) = (has(NumberField::LivingArea), has(NumberField::LotSize));
         if has(NumberField::YearBuilt) {
             features.push(numeric("AgeYears", FeatureGroup::Fact, FeatureSource::AgeYears));
         }
-        if area && lot {
+        if has_area && has_lot {
             let source = FeatureSource::BuildingRatio;
             features.push(numeric("BuildingRatio", FeatureGroup::Fact, source));
         }
         features.push(numeric("EventDay", FeatureGroup::Time, FeatureSource::EventDay));
         features.push(numeric("EventMonth", FeatureGroup::Time, FeatureSource::EventMonth));
-        for (name, field) in MARKET_FIELDS {
+        let differences: Vec<Feature> = features.iter().filter_map(difference).collect();
+        let areas = AREA_FIELDS.into_iter().filter(|_| market.area_statistics);
+        let fields = MARKET_FIELDS.into_iter().chain(areas);
+        for (name, field) in fields {
             features.push(numeric(name, FeatureGroup::Market, FeatureSource::Market(field)));
+        }
+        features.extend(differences);
+        if market.target_statistics {
+            let statistics: Vec<Feature> = features.iter().filter_map(target_statistic).collect();
+            features.extend(statistics);
         }
         Self { features, domain: domain(sales) }
     }
@@ -263,17 +301,51 @@ const CATEGORY_FIELDS: [(&str, CategoryField, FeatureGroup); 2] = [
     ("PostalCode", CategoryField::PostalCode, FeatureGroup::Location),
 ];
 
-const MARKET_FIELDS: [(&str, MarketField); 6] = [
+const MARKET_FIELDS: [(&str, MarketField); 8] = [
     ("ComparablesLogPrice", MarketField::LogPrice),
     ("ComparablesLogPricePerArea", MarketField::LogPricePerArea),
     ("ComparablesSpread", MarketField::Spread),
     ("ComparablesDistance", MarketField::Distance),
     ("ComparablesAge", MarketField::Age),
     ("MarketLogPricePerArea", MarketField::Level),
+    ("MarketTrend", MarketField::Trend),
+    ("EarlierLogPrice", MarketField::EarlierLogPrice),
+];
+
+const AREA_FIELDS: [(&str, MarketField); 3] = [
+    ("NearestLogPricePerArea", MarketField::NearLogPricePerArea),
+    ("AreaPriceLevel", MarketField::AreaLevel),
+    ("AreaPriceTrend", MarketField::AreaTrend),
 ];
 
 fn numeric(name: &str, group: FeatureGroup, source: FeatureSource) -> Feature {
     Feature { name: name.to_owned(), group, source, levels: Vec::new() }
+}
+
+/// A fact's difference from the comparables', as a feature of its own.
+fn difference(fact: &Feature) -> Option<Feature> {
+    let source = match &fact.source {
+        FeatureSource::Number(field) if fact.group == FeatureGroup::Fact => {
+            FeatureSource::Difference(*field)
+        }
+        FeatureSource::NumberAttribute { name, log } => {
+            FeatureSource::DifferenceAttribute { name: name.clone(), log: *log }
+        }
+        _ => return None,
+    };
+    Some(numeric(&format!("AgainstComparables({})", fact.name), FeatureGroup::Market, source))
+}
+
+/// The statistic of a category, as a feature of its own.
+fn target_statistic(category: &Feature) -> Option<Feature> {
+    let source = match &category.source {
+        FeatureSource::Category(field) => FeatureSource::TargetStatistic(*field),
+        FeatureSource::CategoryAttribute { name } => {
+            FeatureSource::TargetStatisticAttribute { name: name.clone() }
+        }
+        _ => return None,
+    };
+    Some(numeric(&format!("PriceLevel({})", category.name), FeatureGroup::Market, source))
 }
 
 fn attribute_names(sales: &[Sale], wanted: impl Fn(&Attribute) -> bool) -> BTreeSet<String> {
@@ -344,74 +416,4 @@ fn domain(sales: &[Sale]) -> Domain {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::date::EventDate;
-    use crate::market::MarketView;
-
-    fn sale(i: usize) -> Sale {
-        let facts = Facts {
-            living_area: Some(1_000.0 + i as f64),
-            lot_size: (i.is_multiple_of(2)).then_some(5_000.0 + i as f64),
-            year_built: Some(1_950),
-            latitude: Some(41.0 + i as f64 / 1_000.0),
-            longitude: Some(-83.0 - i as f64 / 1_000.0),
-            attributes: BTreeMap::from([
-                ("rooms".to_owned(), Attribute::Number((i % 5) as f64)),
-                (
-                    "wall".to_owned(),
-                    Attribute::Text(if i.is_multiple_of(3) { "wood" } else { "brick" }.into()),
-                ),
-                ("constant".to_owned(), Attribute::Number(1.0)),
-            ]),
-            ..Facts::default()
-        };
-        Sale {
-            key: i.to_string(),
-            closed_on: EventDate(9_000 + i as i32),
-            price: 1e5,
-            currency: "USD".into(),
-            facts,
-        }
-    }
-
-    #[test]
-    fn what_varies_becomes_a_feature_whatever_the_order_of_sales() {
-        let sales: Vec<Sale> = (0..30).map(sale).collect();
-        let spec = FeatureSpec::discover(&sales);
-        let names: Vec<&str> = spec.features.iter().map(|f| f.name.as_str()).collect();
-        assert_eq!(
-            names[..7],
-            [
-                "LivingArea",
-                "LotSizeSquareFeet",
-                "Latitude",
-                "Longitude",
-                "rooms",
-                "wall",
-                "BuildingRatio"
-            ]
-        );
-        assert_eq!(spec.features[5].levels, ["brick", "wood"]);
-        assert_eq!(spec.domain.living_area, Some(Range { low: 1_000.0, high: 1_029.0 }));
-        let mut reversed = sales;
-        reversed.reverse();
-        assert_eq!(FeatureSpec::discover(&reversed).hash(), spec.hash());
-    }
-
-    #[test]
-    fn missing_stays_missing_and_unseen_categories_are_missing() {
-        let sales: Vec<Sale> = (0..30).map(sale).collect();
-        let spec = FeatureSpec::discover(&sales);
-        let mut facts = sale(1).facts;
-        facts.attributes.insert("wall".into(), Attribute::Text("straw".into()));
-        let mut row = Vec::new();
-        spec.encode(&facts, EventDate(9_131), &MarketView::default(), &mut row);
-        assert_eq!(row.len(), spec.len());
-        assert_eq!(row[0], 1_001.0_f64.ln());
-        assert!(row[1].is_nan() && row[5].is_nan(), "{row:?}");
-        let at = |name: &str| row[spec.features.iter().position(|f| f.name == name).unwrap()];
-        assert_eq!((at("EventDay"), at("EventMonth")), (9_131.0, 1.0));
-        assert!(at("ComparablesLogPrice").is_nan());
-    }
-}
+mod tests;

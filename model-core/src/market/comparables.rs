@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{IndexedSale, MarketIndex};
+use super::{FactMeans, IndexedSale, MarketIndex, MonthStatistics};
 use crate::date::EventDate;
 use crate::listing::Facts;
 
@@ -17,6 +17,13 @@ const AGE_SCALE_DAYS: f64 = 400.0;
 /// Distance scale: this share of the farthest candidate's distance, at least 100 m.
 const DISTANCE_SHARE: f64 = 0.35;
 const MIN_DISTANCE_SCALE_KM: f64 = 0.1;
+/// The smallest scale of prices around a home: so many nearest sales.
+const NEAREST: usize = 8;
+/// Sales no farther apart than this, and of homes alike, are of the same home; unit vectors
+/// are exact to less than a millimetre.
+const SAME_PLACE_KM: f64 = 1e-3;
+/// Largest difference of log living area between two sales of the same home: a new measure.
+const SAME_LOG_AREA: f64 = 0.05;
 
 /// A sale near the subject.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,13 +66,38 @@ pub struct MarketView {
     pub market_level: Option<f64>,
     /// Days between the query and the latest candidate's sale.
     pub latest_age_days: Option<i32>,
+    /// Change of the whole market's level within 180 days.
+    pub market_trend: Option<f64>,
+    /// What the candidates are like, by the same weights.
+    pub means: FactMeans,
+    /// Adjusted log price of the latest sale of what looks like the same home.
+    pub earlier_log_price: Option<f64>,
+    /// Mean log price per square foot of the nearest 8 candidates, adjusted to the query's
+    /// date.
+    pub near_log_price_per_area: Option<f64>,
+    /// Level of the area around, as a deviation from the market's; when
+    /// [`area_statistics`](super::MarketParams::area_statistics) are on.
+    pub area_level: Option<f64>,
+    /// The recent half of that area's sales against the older half; likewise.
+    pub area_trend: Option<f64>,
+    /// What the whole market and its categories say, shared by the views of a month.
+    pub statistics: Option<Arc<MonthStatistics>>,
 }
 
 pub(super) fn view(index: &MarketIndex, subject: &Facts, as_of: EventDate) -> MarketView {
-    let market_level = index.level.at(as_of);
+    let statistics = index.statistics(as_of);
+    let (area_level, area_trend) = statistics.area(subject).unzip();
+    let whole = MarketView {
+        market_level: statistics.level,
+        market_trend: statistics.trend,
+        area_level,
+        area_trend,
+        statistics: Some(statistics.clone()),
+        ..MarketView::default()
+    };
     let found = index.nearest(subject, as_of);
     if found.is_empty() {
-        return MarketView { market_level, ..MarketView::default() };
+        return whole;
     }
     let subject_log_area = subject.living_area.map(f64::ln);
     let subject_log_lot = subject.lot_size.map(f64::ln);
@@ -75,11 +107,14 @@ pub(super) fn view(index: &MarketIndex, subject: &Facts, as_of: EventDate) -> Ma
     let mut nearby = Vec::with_capacity(found.len());
     let mut per_area = Vec::with_capacity(found.len());
     let mut latest = i32::MAX;
+    let mut earlier: Option<(EventDate, &str, f64)> = None;
+    let mut sums = index.columns.sums();
+    let subject_year = subject.year_built.map(f64::from);
     let (mut total, mut distance_sum, mut age_sum) = (0.0, 0.0, 0.0);
     for (slot, distance_km) in found {
         let sale = &index.sales[slot as usize];
         let age_days = as_of.days_since(sale.closed_on);
-        let time_adjustment = match (market_level, index.level.at(sale.closed_on)) {
+        let time_adjustment = match (statistics.level, statistics.level_of(sale.month)) {
             (Some(now), Some(then)) => now - then,
             _ => 0.0,
         };
@@ -91,11 +126,7 @@ pub(super) fn view(index: &MarketIndex, subject: &Facts, as_of: EventDate) -> Ma
             distance: distance_km / distance_scale,
             area: scaled(subject_log_area, sale.log_area, AREA_SCALE),
             lot: scaled(subject_log_lot, sale.log_lot, LOT_SCALE),
-            year: scaled(
-                subject.year_built.map(f64::from),
-                sale.year_built.map(f64::from),
-                YEAR_SCALE,
-            ),
+            year: scaled(subject_year, sale.year_built.map(f64::from), YEAR_SCALE),
             age: f64::from(age_days) / AGE_SCALE_DAYS,
             other_type: other_type(subject, sale),
         };
@@ -104,6 +135,13 @@ pub(super) fn view(index: &MarketIndex, subject: &Facts, as_of: EventDate) -> Ma
         distance_sum += weight * distance_km;
         age_sum += weight * f64::from(age_days);
         latest = latest.min(age_days);
+        sums.add(weight, &sale.numbers);
+        let adjusted_log_price = sale.log_price + time_adjustment + area_adjustment;
+        if same_home(subject, sale, distance_km)
+            && earlier.is_none_or(|(date, key, _)| (date, key) < (sale.closed_on, &sale.key))
+        {
+            earlier = Some((sale.closed_on, &sale.key, adjusted_log_price));
+        }
         if let Some(value) = sale.log_price_per_area() {
             per_area.push(value + time_adjustment);
         }
@@ -111,7 +149,7 @@ pub(super) fn view(index: &MarketIndex, subject: &Facts, as_of: EventDate) -> Ma
             key: sale.key.clone(),
             closed_on: sale.closed_on,
             price: sale.price,
-            adjusted_log_price: sale.log_price + time_adjustment + area_adjustment,
+            adjusted_log_price,
             log_time_adjustment: time_adjustment,
             log_size_adjustment: area_adjustment,
             distance_km,
@@ -130,6 +168,9 @@ pub(super) fn view(index: &MarketIndex, subject: &Facts, as_of: EventDate) -> Ma
             .then_with(|| a.closed_on.cmp(&b.closed_on))
             .then_with(|| a.key.cmp(&b.key))
     });
+    let near = per_area.get(..NEAREST.min(per_area.len())).unwrap_or_default();
+    let near_log_price_per_area =
+        (!near.is_empty()).then(|| near.iter().sum::<f64>() / near.len() as f64);
     MarketView {
         nearby,
         log_price: Some(mean),
@@ -137,9 +178,24 @@ pub(super) fn view(index: &MarketIndex, subject: &Facts, as_of: EventDate) -> Ma
         log_price_per_area: median(&mut per_area),
         distance_km: Some(distance_sum / total),
         age_days: Some(age_sum / total),
-        market_level,
         latest_age_days: Some(latest),
+        means: index.columns.means(&sums),
+        earlier_log_price: earlier.map(|(_, _, log_price)| log_price),
+        near_log_price_per_area,
+        ..whole
     }
+}
+
+/// Whether a sale looks like an earlier one of the same home, listed under another key: the
+/// same place, year and lot, and about the same size.
+fn same_home(subject: &Facts, sale: &IndexedSale, distance_km: f64) -> bool {
+    let size = subject.living_area.map(f64::ln).zip(sale.log_area);
+    distance_km < SAME_PLACE_KM
+        && subject.coordinates().is_some()
+        && subject.year_built.is_some()
+        && subject.year_built == sale.year_built
+        && subject.lot_size.map(f64::ln) == sale.log_lot
+        && size.is_some_and(|(ours, theirs)| (ours - theirs).abs() < SAME_LOG_AREA)
 }
 
 /// Scaled differences between a subject and a sale; 1 halves the weight.

@@ -11,9 +11,9 @@ const LEVEL_DAYS: i32 = 180;
 /// Fewer sales than this say nothing about a level.
 const MIN_SALES: usize = 20;
 
-/// The first day that the level of the month of `date` looks at.
-pub(super) fn oldest_needed(date: EventDate) -> EventDate {
-    date.month_start().plus_days(-LEVEL_DAYS)
+/// The first day that the level of the month that begins on `month` looks at.
+pub(super) fn oldest_needed(month: EventDate) -> EventDate {
+    month.plus_days(-LEVEL_DAYS)
 }
 
 /// Median log price per area of the [`LEVEL_DAYS`] before each month.
@@ -42,9 +42,8 @@ impl LevelSeries {
         self.forget_from(date);
     }
 
-    /// The level of the month of `date`: of sales before the month began, hence before `date`.
-    pub(super) fn at(&self, date: EventDate) -> Option<f64> {
-        let month = date.month_start();
+    /// The level of the month that begins on `month`: of sales before that day.
+    pub(super) fn at_month(&self, month: EventDate) -> Option<f64> {
         let mut cache = match self.cache.lock() {
             Ok(cache) => cache,
             Err(poisoned) => poisoned.into_inner(),
@@ -92,14 +91,14 @@ mod tests {
         for i in 0..21 {
             series.insert(june, f64::from(i));
         }
-        let july = EventDate::parse_iso("1996-07-15").unwrap();
-        assert_eq!(series.at(july), Some(10.0));
-        assert_eq!(series.at(june), None, "its own month is not over");
+        let july = EventDate::parse_iso("1996-07-01").unwrap();
+        assert_eq!(series.at_month(july), Some(10.0));
+        assert_eq!(series.at_month(june.month_start()), None, "its own month is not over");
         series.insert(EventDate::parse_iso("1996-07-02").unwrap(), 99.0);
-        assert_eq!(series.at(july), Some(10.0));
+        assert_eq!(series.at_month(july), Some(10.0));
         for _ in 0..21 {
             series.insert(june, 50.0);
         }
-        assert_eq!(series.at(july), Some(50.0), "a late sale is taken in");
+        assert_eq!(series.at_month(july), Some(50.0), "a late sale is taken in");
     }
 }

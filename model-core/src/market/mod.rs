@@ -6,72 +6,29 @@
 
 mod comparables;
 mod level;
+mod means;
+mod month;
+mod params;
+mod tally;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rstar::RTree;
 use rstar::primitives::GeomWithData;
-use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 pub use self::comparables::{MarketView, NearbySale};
 use self::level::LevelSeries;
+use self::means::{Columns, Numbers};
+pub use self::means::{FactMeans, FactNumber};
+pub use self::month::{CategoryName, MonthStatistics};
+pub use self::params::{InvalidMarketParam, MarketParams};
+use self::tally::{Tallies, Texts};
 use crate::date::EventDate;
 use crate::listing::{Facts, Sale};
 
 /// Mean radius of the Earth in kilometres (IUGG R1).
 const EARTH_RADIUS_KM: f64 = 6_371.008_8;
-
-/// How the index looks at the market.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct MarketParams {
-    /// Sales older than this many days before the query are not looked at; 30 to 3,650.
-    pub window_days: i32,
-    /// Nearest sales that are weighed as comparables; 5 to 200.
-    pub candidates: usize,
-    /// Farthest that a comparable may lie, kilometres; 0.1 to 1,000.
-    pub max_distance_km: f64,
-}
-
-impl Default for MarketParams {
-    fn default() -> Self {
-        Self { window_days: 1_095, candidates: 32, max_distance_km: 25.0 }
-    }
-}
-
-/// A market parameter outside its range.
-#[derive(Clone, Debug, PartialEq, Error)]
-#[error("training.market.{name} is {value}, expected {expected}")]
-pub struct InvalidMarketParam {
-    /// Name of the setting.
-    pub name: &'static str,
-    /// Its value.
-    pub value: f64,
-    /// The accepted range.
-    pub expected: &'static str,
-}
-
-impl MarketParams {
-    /// Checks every parameter against its range.
-    ///
-    /// # Errors
-    /// The first parameter outside its range.
-    pub fn check(&self) -> Result<(), InvalidMarketParam> {
-        let fail = |name, value, expected| Err(InvalidMarketParam { name, value, expected });
-        if !(30..=3_650).contains(&self.window_days) {
-            return fail("window_days", f64::from(self.window_days), "30 to 3650");
-        }
-        if !(5..=200).contains(&self.candidates) {
-            return fail("candidates", self.candidates as f64, "5 to 200");
-        }
-        if !(0.1..=1_000.0).contains(&self.max_distance_km) {
-            return fail("max_distance_km", self.max_distance_km, "0.1 to 1000");
-        }
-        Ok(())
-    }
-}
 
 /// What the index keeps of a sale.
 #[derive(Clone, Debug)]
@@ -86,10 +43,16 @@ struct IndexedSale {
     property_type: Option<Box<str>>,
     postal_code: Option<Box<str>>,
     point: Option<[f64; 3]>,
+    /// Latitude and longitude, degrees.
+    place: Option<(f64, f64)>,
+    /// Number of the month of `closed_on`.
+    month: i32,
+    texts: Texts,
+    numbers: Numbers,
 }
 
 impl IndexedSale {
-    fn new(sale: &Sale) -> Self {
+    fn new(sale: &Sale, numbers: Numbers) -> Self {
         let facts = &sale.facts;
         Self {
             key: Arc::from(sale.key.as_str()),
@@ -102,6 +65,10 @@ impl IndexedSale {
             property_type: facts.property_type.as_deref().map(Box::from),
             postal_code: facts.postal_code.as_deref().map(Box::from),
             point: facts.coordinates().map(|(lat, lon)| unit_vector(lat, lon)),
+            place: facts.coordinates(),
+            month: sale.closed_on.month_number(),
+            texts: Texts::default(),
+            numbers,
         }
     }
 
@@ -125,6 +92,10 @@ pub struct MarketIndex {
     tree: RTree<Spot>,
     free: Vec<u32>,
     level: LevelSeries,
+    tallies: Tallies,
+    columns: Columns,
+    /// By the first day of the month.
+    statistics: Mutex<BTreeMap<EventDate, Arc<MonthStatistics>>>,
     horizon: EventDate,
 }
 
@@ -141,6 +112,9 @@ impl MarketIndex {
             tree: RTree::new(),
             free: Vec::new(),
             level: LevelSeries::default(),
+            tallies: Tallies::default(),
+            columns: Columns::default(),
+            statistics: Mutex::new(BTreeMap::new()),
             horizon: EventDate(i32::MIN),
         }
     }
@@ -154,6 +128,7 @@ impl MarketIndex {
     pub fn set_params(&mut self, params: MarketParams) {
         self.params = params;
         self.kept_days = self.kept_days.max(params.window_days);
+        self.forget_statistics_from(EventDate(i32::MIN));
     }
 
     /// Sales in the index.
@@ -180,7 +155,7 @@ impl MarketIndex {
         if sale.closed_on < self.horizon {
             return replaced;
         }
-        let entry = IndexedSale::new(sale);
+        let mut entry = IndexedSale::new(sale, self.columns.numbers(&sale.facts));
         let slot = self.free.pop().unwrap_or(self.sales.len() as u32);
         self.by_key.insert(entry.key.clone(), slot);
         self.by_date.insert((entry.closed_on, entry.key.clone()), slot);
@@ -192,7 +167,9 @@ impl MarketIndex {
         }
         if let Some(value) = entry.log_price_per_area() {
             self.level.insert(entry.closed_on, value);
+            entry.texts = self.tallies.insert(&sale.facts, entry.month, value);
         }
+        self.forget_statistics_from(entry.closed_on.plus_days(1));
         match self.sales.get_mut(slot as usize) {
             Some(place) => *place = entry,
             None => self.sales.push(entry),
@@ -201,9 +178,9 @@ impl MarketIndex {
     }
 
     /// Drops sales that no query as of `oldest_query` or later can look at, neither as
-    /// comparables nor for the level of the oldest comparable's month.
+    /// comparables nor for a level or a statistic.
     pub fn evict(&mut self, oldest_query: EventDate) {
-        let horizon = level::oldest_needed(oldest_query.plus_days(-self.kept_days));
+        let horizon = month::oldest_needed(oldest_query, self.kept_days);
         let old: Vec<Arc<str>> = self
             .by_date
             .range(..(horizon, Arc::from("")))
@@ -214,6 +191,9 @@ impl MarketIndex {
         }
         self.horizon = self.horizon.max(horizon);
         self.level.drop_before(horizon);
+        self.tallies.drop_before(horizon.month_number());
+        let statistics = self.statistics_mut();
+        *statistics = statistics.split_off(&oldest_query.month_start());
     }
 
     fn remove(&mut self, key: &str) -> Option<EventDate> {
@@ -221,11 +201,14 @@ impl MarketIndex {
         let sale = &self.sales[slot as usize];
         if let Some(value) = sale.log_price_per_area() {
             self.level.remove(sale.closed_on, value);
+            self.tallies.remove(sale.place, &sale.texts, sale.month, value);
         }
-        Some(sale.closed_on)
+        let closed_on = sale.closed_on;
+        self.forget_statistics_from(closed_on.plus_days(1));
+        Some(closed_on)
     }
 
-    /// Takes a sale out of everything but the level.
+    /// Takes a sale out of everything but the level and the tallies.
     fn unlink(&mut self, key: &str) -> Option<u32> {
         let slot = self.by_key.remove(key)?;
         let sale = &self.sales[slot as usize];
@@ -246,6 +229,29 @@ impl MarketIndex {
     /// and at most `window_days` earlier.
     pub fn view(&self, subject: &Facts, as_of: EventDate) -> MarketView {
         comparables::view(self, subject, as_of)
+    }
+
+    /// The statistics of the month of `as_of`.
+    fn statistics(&self, as_of: EventDate) -> Arc<MonthStatistics> {
+        let month = as_of.month_start();
+        let mut made = match self.statistics.lock() {
+            Ok(made) => made,
+            Err(poisoned) => poisoned.into_inner(),
+        };
+        let make = || MonthStatistics::new(&self.level, &self.tallies, month, &self.params);
+        made.entry(month).or_insert_with(|| Arc::new(make())).clone()
+    }
+
+    fn statistics_mut(&mut self) -> &mut BTreeMap<EventDate, Arc<MonthStatistics>> {
+        match self.statistics.get_mut() {
+            Ok(made) => made,
+            Err(poisoned) => poisoned.into_inner(),
+        }
+    }
+
+    /// Forgets the statistics of the months that begin on a day or later.
+    fn forget_statistics_from(&mut self, day: EventDate) {
+        drop(self.statistics_mut().split_off(&day));
     }
 
     /// Slots of the nearest usable sales with their distance in kilometres, nearest first.
@@ -312,124 +318,4 @@ fn arc_km(squared_chord: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn sale(key: u32, day: i32, price: f64, lat: f64, lon: f64) -> Sale {
-        Sale {
-            key: key.to_string(),
-            closed_on: EventDate(day),
-            price,
-            currency: "USD".into(),
-            facts: Facts {
-                living_area: Some(1_000.0),
-                latitude: Some(lat),
-                longitude: Some(lon),
-                ..Facts::default()
-            },
-        }
-    }
-
-    fn subject() -> Facts {
-        Facts {
-            living_area: Some(1_000.0),
-            latitude: Some(41.6),
-            longitude: Some(-83.6),
-            ..Facts::default()
-        }
-    }
-
-    #[test]
-    fn distances_are_great_circles() {
-        let toledo = unit_vector(41.6528, -83.5379);
-        let detroit = unit_vector(42.3314, -83.0458);
-        let squared: f64 = toledo.iter().zip(detroit).map(|(a, b)| (a - b).powi(2)).sum();
-        assert!((arc_km(squared) - 85.7).abs() < 0.5, "{}", arc_km(squared));
-        assert_eq!(arc_km(0.0), 0.0);
-    }
-
-    #[test]
-    fn nearest_sales_come_first_and_far_ones_not_at_all() {
-        let mut index = MarketIndex::new(MarketParams::default());
-        index.insert(&sale(1, 10, 1e5, 41.61, -83.6));
-        index.insert(&sale(2, 10, 1e5, 41.60, -83.6));
-        index.insert(&sale(3, 10, 1e5, 45.00, -83.6));
-        let view = index.view(&subject(), EventDate(20));
-        let keys: Vec<&str> = view.nearby.iter().map(|near| &*near.key).collect();
-        assert_eq!(keys, ["2", "1"]);
-        assert!((view.nearby[1].distance_km - 1.112).abs() < 0.01);
-    }
-
-    #[test]
-    fn a_corrected_sale_replaces_the_first() {
-        let mut index = MarketIndex::new(MarketParams::default());
-        index.insert(&sale(1, 10, 1e5, 41.6, -83.6));
-        index.insert(&sale(1, 12, 2e5, 41.6, -83.6));
-        assert_eq!(index.len(), 1);
-        assert_eq!(index.latest(), Some(EventDate(12)));
-        let view = index.view(&subject(), EventDate(20));
-        assert_eq!(view.nearby.len(), 1);
-        assert_eq!(view.nearby[0].price, 2e5);
-    }
-
-    #[test]
-    fn without_coordinates_the_postal_code_stands_in() {
-        let mut index = MarketIndex::new(MarketParams::default());
-        let mut near = sale(1, 10, 1e5, 41.6, -83.6);
-        near.facts.postal_code = Some("43604".into());
-        index.insert(&near);
-        index.insert(&sale(2, 10, 1e5, 41.6, -83.6));
-        let facts = Facts { postal_code: Some("43604".into()), ..Facts::default() };
-        let view = index.view(&facts, EventDate(20));
-        assert_eq!(view.nearby.len(), 1);
-        assert!(index.view(&Facts::default(), EventDate(20)).nearby.is_empty());
-    }
-
-    #[test]
-    fn evicted_sales_were_out_of_sight_already() {
-        let params = MarketParams { window_days: 30, ..MarketParams::default() };
-        let mut index = MarketIndex::new(params);
-        for day in 0..400 {
-            index.insert(&sale(day as u32, day, 1e5 + f64::from(day), 41.6, -83.6));
-        }
-        let before = index.view(&subject(), EventDate(390));
-        index.evict(EventDate(390));
-        // Day 360 lies in the month that begins on day 334; its level is that of 180 days.
-        assert_eq!(index.len(), 400 - (334 - 180));
-        assert_eq!(index.view(&subject(), EventDate(390)), before);
-        index.insert(&sale(7, 7, 9e9, 41.6, -83.6));
-        assert_eq!(index.view(&subject(), EventDate(390)), before, "too late to be seen");
-    }
-
-    proptest! {
-        /// No sale on or after the date, whatever it is and whenever it is recorded, can
-        /// change an answer; nor can the order in which sales are recorded.
-        #[test]
-        fn the_future_and_the_order_change_nothing(
-            past in prop::collection::vec((0..400_i32, 1e4..1e6_f64, 41.5..41.7_f64, -83.7..-83.5_f64), 0..60),
-            future in prop::collection::vec((400..900_i32, 1e4..1e6_f64, 41.5..41.7_f64, -83.7..-83.5_f64), 0..60),
-            rotate in 0..60_usize,
-        ) {
-            let make = |offset: u32, list: &[(i32, f64, f64, f64)]| -> Vec<Sale> {
-                list.iter().enumerate()
-                    .map(|(i, (day, price, lat, lon))| sale(offset + i as u32, *day, *price, *lat, *lon))
-                    .collect()
-            };
-            let past = make(0, &past);
-            let mut all = make(1_000, &future);
-            all.extend(past.iter().cloned());
-            let turn = rotate % all.len().max(1);
-            all.rotate_left(turn);
-            let mut with = MarketIndex::new(MarketParams::default());
-            let mut without = MarketIndex::new(MarketParams::default());
-            all.iter().for_each(|sale| { with.insert(sale); });
-            past.iter().for_each(|sale| { without.insert(sale); });
-            prop_assert_eq!(
-                with.view(&subject(), EventDate(400)),
-                without.view(&subject(), EventDate(400))
-            );
-        }
-    }
-}
+mod tests;

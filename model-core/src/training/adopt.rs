@@ -30,7 +30,7 @@ pub struct EncodedSale<'a> {
 /// The spec that the sales in the archive offer.
 pub fn discover(archive: &mut TrainingArchive) -> FeatureSpec {
     let plain: Vec<_> = all(archive).iter().map(|archived| archived.sale.clone()).collect();
-    FeatureSpec::discover(&plain)
+    FeatureSpec::discover(&plain, archive.params())
 }
 
 /// Tells `each` every sale, oldest first, encoded with the market as it was on its day: the very

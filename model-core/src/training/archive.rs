@@ -1,10 +1,13 @@
 //! Every sale known, with the market as each of them saw it.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use crate::date::EventDate;
 use crate::listing::{Facts, Sale};
 use crate::market::{MarketIndex, MarketParams, MarketView};
+
+static EMPTY: LazyLock<MarketView> = LazyLock::new(MarketView::default);
 
 /// A sale and, once computed, what the market said before it.
 pub(super) struct Archived {
@@ -15,17 +18,7 @@ pub(super) struct Archived {
 impl Archived {
     /// What the market said before the sale; empty until the archive has prepared it.
     pub(super) fn view(&self) -> &MarketView {
-        const EMPTY: &MarketView = &MarketView {
-            nearby: Vec::new(),
-            log_price: None,
-            spread: None,
-            log_price_per_area: None,
-            distance_km: None,
-            age_days: None,
-            market_level: None,
-            latest_age_days: None,
-        };
-        self.view.as_ref().unwrap_or(EMPTY)
+        self.view.as_ref().unwrap_or(&EMPTY)
     }
 }
 
@@ -60,6 +53,11 @@ impl TrainingArchive {
         self.dates.insert(sale.key.clone(), date);
         self.sales.insert((date, sale.key.clone()), Archived { sale, view: None });
         self.forget_views_after(date);
+    }
+
+    /// How the archive looks at the market.
+    pub(super) fn params(&self) -> &MarketParams {
+        self.index.params()
     }
 
     /// What the market says about a home as of a date, however long ago.

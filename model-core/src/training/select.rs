@@ -66,7 +66,7 @@ pub fn train(
         return Err(TrainingError::TooFewSales { found: sales.len(), as_of, needed });
     }
     let plain: Vec<_> = sales.iter().map(|archived| archived.sale.clone()).collect();
-    let spec = FeatureSpec::discover(&plain);
+    let spec = FeatureSpec::discover(&plain, &params.market);
     drop(plain);
     let rows = Rows::encode(&spec, &sales);
     let learned_through = champion.map(|champion| champion.trained_through);

@@ -1,0 +1,141 @@
+//! What the comparables are like on average, fact by fact: what a subject differs from.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::listing::{Attribute, Facts};
+
+/// A number among the facts of a home, in the unit in which it is averaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FactNumber {
+    /// Natural log of the living area, square feet.
+    LogArea,
+    /// Natural log of the lot size, square feet.
+    LogLot,
+    /// Bedrooms.
+    Bedrooms,
+    /// Full bathrooms.
+    BathroomsFull,
+    /// Half bathrooms.
+    BathroomsHalf,
+    /// Year built.
+    YearBuilt,
+    /// Stories.
+    Stories,
+}
+
+const NUMBERS: usize = 7;
+
+/// Weighted means over the comparables that know a fact.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FactMeans {
+    numbers: [Option<f64>; NUMBERS],
+    /// By name, in order.
+    attributes: Vec<(Arc<str>, f64)>,
+}
+
+impl FactMeans {
+    /// Mean of a number; `None` when no comparable knows it.
+    pub fn number(&self, number: FactNumber) -> Option<f64> {
+        self.numbers.get(number as usize).copied().flatten()
+    }
+
+    /// Mean of a number among the attributes; likewise.
+    pub fn attribute(&self, name: &str) -> Option<f64> {
+        let place = self.attributes.binary_search_by(|(known, _)| (**known).cmp(name)).ok()?;
+        self.attributes.get(place).map(|(_, mean)| *mean)
+    }
+}
+
+/// Numbers of the attributes ever seen, each with a column.
+#[derive(Debug, Default)]
+pub(super) struct Columns(BTreeMap<Arc<str>, u32>);
+
+/// The numbers of a sale.
+#[derive(Clone, Debug)]
+pub(super) struct Numbers {
+    numbers: [Option<f64>; NUMBERS],
+    /// By column.
+    attributes: Box<[(u32, f64)]>,
+}
+
+impl Columns {
+    /// The numbers of a home.
+    pub(super) fn numbers(&mut self, facts: &Facts) -> Numbers {
+        let mut attributes = Vec::new();
+        for (name, attribute) in &facts.attributes {
+            if let Attribute::Number(value) = attribute {
+                let next = self.0.len() as u32;
+                let column = match self.0.get(name.as_str()) {
+                    Some(column) => *column,
+                    None => *self.0.entry(Arc::from(name.as_str())).or_insert(next),
+                };
+                attributes.push((column, *value));
+            }
+        }
+        let numbers = [
+            facts.living_area.map(f64::ln),
+            facts.lot_size.map(f64::ln),
+            facts.bedrooms_total.map(f64::from),
+            facts.bathrooms_full.map(f64::from),
+            facts.bathrooms_half.map(f64::from),
+            facts.year_built.map(f64::from),
+            facts.stories,
+        ];
+        Numbers { numbers, attributes: attributes.into() }
+    }
+
+    /// Starts a mean.
+    pub(super) fn sums(&self) -> Sums {
+        Sums { numbers: [Sum::default(); NUMBERS], attributes: vec![Sum::default(); self.0.len()] }
+    }
+
+    /// Ends a mean.
+    pub(super) fn means(&self, sums: &Sums) -> FactMeans {
+        let mean = |(name, column): (&Arc<str>, &u32)| {
+            Some((name.clone(), sums.attributes.get(*column as usize)?.mean()?))
+        };
+        FactMeans {
+            numbers: sums.numbers.map(Sum::mean),
+            attributes: self.0.iter().filter_map(mean).collect(),
+        }
+    }
+}
+
+/// Means in the making.
+pub(super) struct Sums {
+    numbers: [Sum; NUMBERS],
+    attributes: Vec<Sum>,
+}
+
+impl Sums {
+    pub(super) fn add(&mut self, weight: f64, numbers: &Numbers) {
+        for (sum, value) in self.numbers.iter_mut().zip(&numbers.numbers) {
+            if let Some(value) = value {
+                sum.add(weight, *value);
+            }
+        }
+        for (column, value) in &numbers.attributes {
+            if let Some(sum) = self.attributes.get_mut(*column as usize) {
+                sum.add(weight, *value);
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    weight: f64,
+    sum: f64,
+}
+
+impl Sum {
+    fn add(&mut self, weight: f64, value: f64) {
+        self.weight += weight;
+        self.sum += weight * value;
+    }
+
+    fn mean(self) -> Option<f64> {
+        (self.weight > 0.0).then(|| self.sum / self.weight)
+    }
+}
