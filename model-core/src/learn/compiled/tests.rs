@@ -40,6 +40,7 @@ impl Forest {
             roots: Vec::new(),
             nodes: Vec::new(),
             values: Vec::new(),
+            covers: Vec::new(),
             sets: Vec::new(),
             words: Vec::new(),
             gains: vec![0.0; N_FEATURES.into()],
@@ -51,6 +52,7 @@ impl Forest {
         let flags = LEAF | DEFAULT_LEFT;
         self.0.nodes.push(Node { threshold: f64::INFINITY, left, feature: 0, flags });
         self.0.values.push((f64::from(left) * 0.7).sin());
+        self.0.covers.push(0.0);
     }
 
     /// Grows a tree leaf by leaf; a leaf further back makes it deeper.
