@@ -57,7 +57,7 @@ impl FlatTrees {
         for &root in &self.parts.roots {
             expected += walk.visit(root as usize, 0);
         }
-        expected + self.rounding(&walk.row[..])
+        expected + self.rounding(walk.row)
     }
 }
 
