@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use model_core::backtest::{self, Backtest, BacktestError, Contestant, Folds, Protocol};
+use model_core::backtest::{self, Backtest, BacktestError, Contestant, Folds, Protocol, Watch};
 use model_core::evaluation::assessment::{Assessment, AssessmentParams, EvaluatedSale, assess};
 use model_core::evaluation::segments::{AreaGrid, segments_of};
 use model_core::evaluation::{self, AccuracySummary};
@@ -84,8 +84,10 @@ pub(crate) fn run(settings: &Settings, args: &EvaluateArgs) -> Result<(), CliErr
                 &table.sales,
                 &folds,
                 &settings.training,
-                &cpu_seconds,
-                &mut |done, all| progress.show(done, all),
+                Watch {
+                    stopwatch: &cpu_seconds,
+                    on_progress: &mut |done, all| progress.show(done, all),
+                },
             )
             .map_err(|error| failure(error, &table))?;
             progress.finish();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use model_core::interchange::{self, Format, Target, lightgbm};
-use model_core::learn::{FittedModel, PriceScale};
+use model_core::learn::{FittedModel, FlatTrees, Precision, PriceScale};
 use model_core::model::{PricingModel, digest};
 use model_core::training::adopt;
 
@@ -87,6 +87,12 @@ fn export(path: &Path, out: &Path) -> Result<(), CliError> {
     let text = lightgbm::write(&model.predictor, &names, &model.spec.column_kinds())
         .map_err(|error| CliError::usage(anyhow!("{}: {error}", path.display())))?;
     write_file(out, text.as_bytes())?;
+    if trees_of(&model.predictor).is_some_and(|trees| trees.precision() == Precision::Single) {
+        tracing::warn!(
+            "the model adds leaves in 32 bits, as XGBoost does, LightGBM in 64: predictions \
+             differ by about a millionth"
+        );
+    }
     let what = match &model.predictor {
         FittedModel::ScaledTrees(trees) => match trees.scale() {
             PriceScale::LogPrice => "ln(price)",
@@ -105,6 +111,14 @@ fn show(path: &Path) -> Result<(), CliError> {
     tell(&summary(&model, &digest))
 }
 
+fn trees_of(predictor: &FittedModel) -> Option<&FlatTrees> {
+    match predictor {
+        FittedModel::BoostedTrees(trees) | FittedModel::Additive { trees, .. } => Some(trees),
+        FittedModel::ScaledTrees(scaled) => Some(scaled.trees()),
+        FittedModel::ElasticNet(_) => None,
+    }
+}
+
 fn summary(model: &PricingModel, digest: &str) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: String| {
@@ -118,12 +132,7 @@ fn summary(model: &PricingModel, digest: &str) -> String {
     line("training rows", model.training_rows.to_string());
     line("features", format!("{} (spec {})", model.spec.len(), model.spec.hash()));
     line("currency", model.spec.domain.currency.clone());
-    let trees = match &model.predictor {
-        FittedModel::BoostedTrees(trees) | FittedModel::Additive { trees, .. } => Some(trees),
-        FittedModel::ScaledTrees(scaled) => Some(scaled.trees()),
-        FittedModel::ElasticNet(_) => None,
-    };
-    if let Some(trees) = trees {
+    if let Some(trees) = trees_of(&model.predictor) {
         line("trees", format!("{} of {} nodes", trees.n_trees(), trees.n_nodes()));
     }
     for (name, value) in &model.metrics {

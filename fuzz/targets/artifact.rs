@@ -98,7 +98,7 @@ fuzz_target!(
             let _ = recompute(&model, &row, 0.0, -1.0, 1.0);
         }
         let bytes = model.to_bytes().expect("encodes");
-        // bytes rather than values: numbers that only drift's reference holds may be NaN
+        // bytes rather than values: metrics, which are only shown, may be NaN
         let again = PricingModel::from_bytes(&bytes).expect("reads back");
         assert!(again.to_bytes().is_ok_and(|again| again == bytes));
     }

@@ -6,10 +6,12 @@
 //! [`WindowCounts`] accumulates the same bins for a window, one home at a time. [`psi()`]
 //! compares the two.
 
+mod check;
 pub mod profile;
 pub mod psi;
 pub mod window_counts;
 
+pub use check::InvalidProfile;
 pub use profile::{
     Binning, ColumnProfile, ColumnSpec, ColumnSpecKind, ProfileError, ReferenceProfile,
 };

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::calibration::{CalibrationParams, InvalidCalibrationParam};
 use crate::date::EventDate;
-use crate::drift::ReferenceProfile;
+use crate::drift::{InvalidProfile, ReferenceProfile};
 use crate::features::FeatureSpec;
 use crate::learn::{FittedModel, InvalidModel};
 use crate::market::{InvalidMarketParam, MarketParams};
@@ -100,6 +100,9 @@ pub enum ArtifactError {
     /// A calibration parameter is out of range.
     #[error(transparent)]
     Calibration(#[from] InvalidCalibrationParam),
+    /// Drift cannot be measured against the reference.
+    #[error("unusable reference: {0}")]
+    Profile(#[from] InvalidProfile),
     /// Parts that belong together do not fit.
     #[error("inconsistent model: {0}")]
     Inconsistent(String),
@@ -143,6 +146,7 @@ impl PricingModel {
         self.market.check()?;
         self.calibration.check()?;
         self.predictor.validate()?;
+        self.profile.check(self.spec.len())?;
         if let Some(trees) = &self.scale.trees {
             trees.validate()?;
             if trees.n_features() != self.spec.len() {

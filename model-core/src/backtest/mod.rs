@@ -126,6 +126,14 @@ pub enum BacktestError {
 /// Told how far a backtest is: done and all trainings. Returns whether to go on.
 pub type OnProgress<'a> = &'a mut dyn FnMut(usize, usize) -> bool;
 
+/// How the caller watches a backtest.
+pub struct Watch<'a> {
+    /// Seconds since any moment; what it measures (wall or CPU time) is the caller's choice.
+    pub stopwatch: &'a dyn Fn() -> f64,
+    /// Told after every training.
+    pub on_progress: OnProgress<'a>,
+}
+
 /// What every step of a backtest needs.
 struct Run<'a> {
     sales: &'a [Sale],
@@ -137,8 +145,7 @@ struct Run<'a> {
 /// Runs a protocol with one contestant.
 ///
 /// `sales` are in the order of their source; those of one day keep it. `folds` says which fold
-/// each sale belongs to and is looked at by `cv5` alone. `stopwatch` tells seconds since any
-/// moment; what it measures (wall or CPU time) is the caller's choice.
+/// each sale belongs to and is looked at by `cv5` alone.
 ///
 /// # Errors
 /// [`BacktestError`], naming the training that failed.
@@ -148,9 +155,9 @@ pub fn run(
     sales: &[Sale],
     folds: &Folds,
     params: &TrainingParams,
-    stopwatch: &dyn Fn() -> f64,
-    on_progress: OnProgress<'_>,
+    watch: Watch<'_>,
 ) -> Result<Backtest, BacktestError> {
+    let Watch { stopwatch, on_progress } = watch;
     let result =
         Backtest { sales: Vec::new(), winners: Vec::new(), fit_seconds: 0.0, price_seconds: 0.0 };
     let mut run = Run { sales, params: contestant.params(params), stopwatch, result };

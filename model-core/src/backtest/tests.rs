@@ -5,10 +5,14 @@ use crate::synthetic::{self, law};
 
 const TREES: Contestant = Contestant::Only(StrategyName::BoostedTrees);
 
+fn watch(on_progress: OnProgress<'_>) -> Watch<'_> {
+    Watch { stopwatch: &|| 0.0, on_progress }
+}
+
 fn backtest(protocol: Protocol, contestant: Contestant, sales: &[Sale]) -> Backtest {
     let params = synthetic::params(&StrategyName::ALL);
     let folds = Folds::seeded(sales.len(), 1);
-    run(protocol, contestant, sales, &folds, &params, &|| 0.0, &mut |_, _| true).unwrap()
+    run(protocol, contestant, sales, &folds, &params, watch(&mut |_, _| true)).unwrap()
 }
 
 fn median_error(backtest: &Backtest, sales: &[Sale]) -> f64 {
@@ -69,7 +73,7 @@ fn two_threads_learn_what_one_does() {
     let priced = |threads| {
         let params = TrainingParams { threads, ..synthetic::params(&StrategyName::ALL) };
         let folds = Folds::seeded(sales.len(), 1);
-        run(Protocol::Time70, Contestant::Auto, &sales, &folds, &params, &|| 0.0, &mut |_, _| true)
+        run(Protocol::Time70, Contestant::Auto, &sales, &folds, &params, watch(&mut |_, _| true))
             .unwrap()
     };
     assert_eq!(priced(1), priced(2));
@@ -81,11 +85,8 @@ fn a_caller_can_stop_and_too_few_sales_are_told() {
     let params = synthetic::params(&[StrategyName::ElasticNet]);
     let folds = Folds::seeded(sales.len(), 1);
     let stopped =
-        run(Protocol::Stream, Contestant::Auto, &sales, &folds, &params, &|| 0.0, &mut |_, _| {
-            false
-        });
+        run(Protocol::Stream, Contestant::Auto, &sales, &folds, &params, watch(&mut |_, _| false));
     assert!(matches!(stopped, Err(BacktestError::Stopped)));
-    let few =
-        run(Protocol::Time70, TREES, &sales[..50], &folds, &params, &|| 0.0, &mut |_, _| true);
+    let few = run(Protocol::Time70, TREES, &sales[..50], &folds, &params, watch(&mut |_, _| true));
     assert!(matches!(few, Err(BacktestError::Training { .. })));
 }

@@ -37,21 +37,10 @@ mod error;
 mod names;
 mod source;
 
-use serde::{Deserialize, Serialize};
-
 pub use error::{ExportError, ImportError};
-pub use source::{Link, SourceModel};
+pub use source::SourceModel;
 
-/// What the person who trained a model made its target of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Target {
-    /// `np.log(price)`.
-    LogPrice,
-    /// `np.log1p(price)`.
-    Log1pPrice,
-    /// The price itself.
-    Price,
-}
+pub use crate::learn::{Link, Target};
 
 /// Kinds of files that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,11 @@
 //! A model as another program stored it, its columns and categories not yet mapped.
 
 use super::error::ImportError;
-use super::{Target, names};
+use super::names;
 use crate::features::FeatureSpec;
 use crate::learn::{
-    BuildNode, FittedModel, FlatTrees, InvalidModel, PriceScale, Rule, TreeBuilder,
+    BuildNode, FittedModel, FlatTrees, InvalidModel, Link, Precision, PriceScale, Rule, Target,
+    TreeBuilder,
 };
 
 /// Codes that a set covers at least, where codes beyond go another way than missing ones.
@@ -13,15 +14,6 @@ const MIN_COVERED: u32 = 512;
 pub(super) const MAX_CODE: u32 = 1 << 16;
 /// Most words of all category sets of a model: 32 MiB.
 const MAX_WORDS: usize = 1 << 22;
-
-/// What a model's sum of leaves is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Link {
-    /// The target.
-    Identity,
-    /// The natural log of the target.
-    Log,
-}
 
 /// Which rows go left, in the model's own columns and codes.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +52,8 @@ pub struct SourceModel {
     pub(super) unplaced: Vec<Categories>,
     pub(super) base: f64,
     pub(super) link: Link,
+    /// What the program adds leaves in.
+    pub(super) precision: Precision,
     pub(super) trees: Vec<Vec<SourceNode>>,
     pub(super) notes: Vec<String>,
 }
@@ -160,7 +154,7 @@ impl SourceModel {
     }
 
     fn build(&self, columns: &[Column], n_features: usize) -> Result<FlatTrees, ImportError> {
-        let mut builder = TreeBuilder::new(n_features, self.base);
+        let mut builder = TreeBuilder::new(n_features, self.base).adding_in(self.precision);
         let mut words = 0;
         for tree in &self.trees {
             let mut nodes = Vec::with_capacity(tree.len());

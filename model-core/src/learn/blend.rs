@@ -3,6 +3,7 @@
 use super::elastic_net::ElasticNetModel;
 use super::error::InvalidModel;
 use super::model::FittedModel;
+use super::precision::Precision;
 use super::trees::{CATEGORICAL, CategorySet, FlatTrees, Node, TreeParts};
 
 impl FittedModel {
@@ -26,11 +27,12 @@ impl FittedModel {
     }
 }
 
-/// The sum of several ensembles over the same columns, times a factor.
+/// The sum of several ensembles over the same columns, times a factor, in 64 bits.
 fn scaled_sum(members: &[&FlatTrees], factor: f64) -> Result<FlatTrees, InvalidModel> {
     let n_features = members.first().map_or(0, |member| member.n_features());
     let mut sum = TreeParts {
         n_features: n_features as u32,
+        precision: Precision::Double,
         base: 0.0,
         roots: Vec::new(),
         nodes: Vec::new(),

@@ -1,6 +1,7 @@
 //! From nodes in any order, as other programs store them, to [`FlatTrees`].
 
 use super::error::InvalidModel;
+use super::precision::Precision;
 use super::trees::{
     CATEGORICAL, CategorySet, DEFAULT_LEFT, FlatTrees, LEAF, MAX_NODES, Node, TreeParts,
 };
@@ -50,6 +51,7 @@ impl TreeBuilder {
     pub(crate) fn new(n_features: usize, base: f64) -> Self {
         let parts = TreeParts {
             n_features: u32::try_from(n_features).unwrap_or(u32::MAX),
+            precision: Precision::Double,
             base,
             roots: Vec::new(),
             nodes: Vec::new(),
@@ -60,6 +62,12 @@ impl TreeBuilder {
             gains: vec![0.0; n_features],
         };
         Self { parts }
+    }
+
+    /// What the leaves will be added in.
+    pub(crate) fn adding_in(mut self, precision: Precision) -> Self {
+        self.parts.precision = precision;
+        self
     }
 
     /// Adds the tree below `nodes[0]`, breadth first; nodes that it does not reach are left out.

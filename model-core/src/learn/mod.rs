@@ -41,6 +41,7 @@ mod elastic_net;
 mod error;
 mod matrix;
 mod model;
+mod precision;
 mod price_scale;
 mod shap;
 mod trees;
@@ -52,7 +53,8 @@ pub use elastic_net::{ElasticNet, ElasticNetModel, ElasticNetParams};
 pub use error::{FitError, InvalidModel, Part};
 pub use matrix::{FeatureMatrix, Rows};
 pub use model::{Explained, FittedModel};
-pub use price_scale::{PriceScale, ScaledTrees};
+pub use precision::Precision;
+pub use price_scale::{Link, PriceScale, ScaledTrees, Target};
 pub use trees::FlatTrees;
 
 use serde::{Deserialize, Serialize};

@@ -5,12 +5,31 @@ use serde::{Deserialize, Serialize};
 use super::error::InvalidModel;
 use super::model::FittedModel;
 use super::trees::FlatTrees;
-use crate::interchange::{Link, Target};
 
 /// Largest log of a log of a price: e^22,026 is more than any price, and nothing overflows.
 const MAX_EXPONENT: f64 = 10.0;
 /// Scores nearer to each other than this share are told apart by the slope.
 const NEAR: f64 = 1e-7;
+
+/// What a model's sum of leaves is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// The target.
+    Identity,
+    /// The natural log of the target.
+    Log,
+}
+
+/// What the person who trained a model made its target of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Target {
+    /// `np.log(price)`.
+    LogPrice,
+    /// `np.log1p(price)`.
+    Log1pPrice,
+    /// The price itself.
+    Price,
+}
 
 /// What the sum of leaves is, hence how the log of the price follows from it.
 ///

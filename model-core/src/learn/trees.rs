@@ -13,6 +13,7 @@ use super::compiled::Compiled;
 use super::cover;
 use super::error::InvalidModel;
 use super::model::Explained;
+use super::precision::{Added, InSingle, Precision, Sum};
 
 /// Trees that are walked at the same time.
 const LANES: usize = 64;
@@ -27,6 +28,8 @@ pub(super) const MAX_NODES: usize = 1 << 26;
 const MAX_FEATURES: usize = 1 << 16;
 /// No sum of [`MAX_NODES`] such numbers overflows.
 const MAX_MAGNITUDE: f64 = 1e100;
+/// No sum of [`MAX_NODES`] such numbers overflows in 32 bits.
+const MAX_SINGLE: f64 = 1e30;
 
 /// A split, or a leaf. The right child is `left + 1`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +53,8 @@ pub(super) struct CategorySet {
 pub(super) struct TreeParts {
     /// Columns of a row.
     pub(super) n_features: u32,
+    /// What the leaves are added in.
+    pub(super) precision: Precision,
     /// The estimate before the first tree.
     pub(super) base: f64,
     /// First node of each tree; a tree ends where the next one starts.
@@ -134,7 +139,7 @@ impl FlatTrees {
     pub fn predict(&self, row: &[f64]) -> f64 {
         match &self.compiled {
             Some(compiled) => compiled.predict(row),
-            None => self.walk_padded(row, |_, _| {}),
+            None => self.walk_padded(row, |_, _| {}).total,
         }
     }
 
@@ -144,11 +149,17 @@ impl FlatTrees {
         self.explain(row, out).base
     }
 
-    /// See [`super::FittedModel::explain`].
+    /// What the leaves are added in.
+    pub fn precision(&self) -> Precision {
+        self.parts.precision
+    }
+
+    /// See [`super::FittedModel::explain`]. Contributions are differences in 64 bits: what a sum
+    /// in [`Precision::Single`] has been rounded by, about 1e-6 of it, is part of the base.
     pub fn explain(&self, row: &[f64], out: &mut [f64]) -> Explained {
         out.fill(0.0);
         let compiled = self.compiled.as_ref().and_then(|compiled| compiled.explain(row, out));
-        let prediction = compiled.unwrap_or_else(|| {
+        let added = compiled.unwrap_or_else(|| {
             self.walk_padded(row, |at, next| {
                 let (at, next) = (at as usize, next as usize);
                 let feature = usize::from(self.parts.nodes[at].feature);
@@ -157,7 +168,7 @@ impl FlatTrees {
                 }
             })
         });
-        Explained { prediction, base: self.mean }
+        Explained { prediction: added.total, base: self.mean + added.rounding }
     }
 
     /// See [`super::FittedModel::validate`].
@@ -169,23 +180,35 @@ impl FlatTrees {
         check_parts(&self.parts)
     }
 
+    /// What rounding has added to the prediction.
+    pub(super) fn rounding(&self, row: &[f64]) -> f64 {
+        match self.parts.precision {
+            Precision::Double => 0.0,
+            Precision::Single => self.walk_padded(row, |_, _| {}).rounding,
+        }
+    }
+
     /// Walks `row`, with NaN for the columns it lacks.
-    fn walk_padded(&self, row: &[f64], on_step: impl FnMut(u32, u32)) -> f64 {
-        match row.get(..self.n_features()) {
-            Some(row) => self.walk(row, on_step),
+    fn walk_padded(&self, row: &[f64], on_step: impl FnMut(u32, u32)) -> Added {
+        let padded;
+        let row = match row.get(..self.n_features()) {
+            Some(row) => row,
             None => {
-                let mut padded = row.to_vec();
-                padded.resize(self.n_features(), f64::NAN);
-                self.walk(&padded, on_step)
+                padded = self.padded(row);
+                &padded
             }
+        };
+        match self.parts.precision {
+            Precision::Double => self.walk::<f64>(row, on_step).added(),
+            Precision::Single => self.walk::<InSingle>(row, on_step).added(),
         }
     }
 
     /// The sum of the leaves that `row` reaches. Tells `on_step` every step from a node to its
     /// child; the last step of a walk goes from the leaf to itself.
     #[inline]
-    fn walk(&self, row: &[f64], mut on_step: impl FnMut(u32, u32)) -> f64 {
-        let mut sum = self.parts.base;
+    fn walk<S: Sum>(&self, row: &[f64], mut on_step: impl FnMut(u32, u32)) -> S {
+        let mut sum = S::start(self.parts.base);
         for roots in self.parts.roots.chunks(LANES) {
             // where each tree of the block has got to, and the walks that still move
             let mut reached = [0_u32; LANES];
@@ -208,7 +231,7 @@ impl FlatTrees {
                 n_walks = n_moved;
             }
             let leaves = reached[..roots.len()].iter();
-            sum = leaves.fold(sum, |sum, &leaf| sum + self.parts.values[leaf as usize]);
+            sum = leaves.fold(sum, |sum, &leaf| sum.plus(self.parts.values[leaf as usize]));
         }
         sum
     }
@@ -276,6 +299,9 @@ fn check_parts(parts: &TreeParts) -> Result<(), InvalidModel> {
     numbers("base", &[parts.base])?;
     numbers("value", &parts.values)?;
     numbers("gain", &parts.gains)?;
+    if parts.precision == Precision::Single {
+        singles(parts)?;
+    }
     for (index, set) in parts.sets.iter().enumerate() {
         let end = set.start as usize + set.len as usize;
         if end > parts.words.len() {
@@ -350,6 +376,19 @@ fn length(what: &'static str, found: usize, expected: usize) -> InvalidModel {
 pub(super) fn numbers(what: &'static str, values: &[f64]) -> Result<(), InvalidModel> {
     match values.iter().position(|value| value.is_nan() || value.abs() > MAX_MAGNITUDE) {
         Some(index) => Err(InvalidModel::Number { what, index }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses what a sum in 32 bits would round before it adds it, or could overflow from.
+fn singles(parts: &TreeParts) -> Result<(), InvalidModel> {
+    let usable = |value: f64| value.abs() <= MAX_SINGLE && f64::from(value as f32) == value;
+    if !usable(parts.base) {
+        return Err(InvalidModel::Number { what: "base", index: 0 });
+    }
+    let mut leaves = parts.values.iter().zip(&parts.nodes);
+    match leaves.position(|(value, node)| node.flags & LEAF != 0 && !usable(*value)) {
+        Some(index) => Err(InvalidModel::Number { what: "value", index }),
         None => Ok(()),
     }
 }

@@ -8,6 +8,7 @@ fn parts() -> TreeParts {
     let leaf = |at| inner(f64::INFINITY, at, 0, LEAF | DEFAULT_LEFT);
     TreeParts {
         n_features: 2,
+        precision: Precision::Double,
         base: 1.0,
         roots: vec![0, 5],
         nodes: vec![
@@ -65,6 +66,7 @@ fn reference_walk(trees: &FlatTrees, row: &[f64]) -> f64 {
 fn forest(shape: &[u8]) -> FlatTrees {
     let mut forest = TreeParts {
         n_features: 3,
+        precision: Precision::Double,
         base: 0.1,
         roots: Vec::new(),
         nodes: Vec::new(),
@@ -218,5 +220,54 @@ proptest! {
             prop_assert_eq!(trees.predict(row).to_bits(), expected);
             prop_assert_eq!(walked.predict(row).to_bits(), expected);
         }
+    }
+}
+
+/// Leaves of 0.1, rounded to 32 bits, on a base of 12.
+fn tenths(n_trees: u32, precision: Precision) -> TreeParts {
+    let (threshold, flags) = (f64::INFINITY, LEAF | DEFAULT_LEFT);
+    let leaf = |left| Node { threshold, left, feature: 0, flags };
+    TreeParts {
+        precision,
+        n_features: 1,
+        base: 12.0,
+        roots: (0..n_trees).collect(),
+        nodes: (0..n_trees).map(leaf).collect(),
+        values: vec![f64::from(0.1_f32); n_trees as usize],
+        covers: vec![1.0; n_trees as usize],
+        sets: Vec::new(),
+        words: Vec::new(),
+        gains: vec![0.0],
+    }
+}
+
+#[test]
+fn leaves_are_added_in_the_precision_that_is_stored() {
+    let single = FlatTrees::from_parts(tenths(200, Precision::Single)).unwrap();
+    let double = FlatTrees::from_parts(tenths(200, Precision::Double)).unwrap();
+    let in_32_bits = (0..200).fold(12.0_f32, |sum, _| sum + 0.1);
+    assert_eq!(single.predict(&[]), f64::from(in_32_bits));
+    assert_ne!(single.predict(&[]), double.predict(&[]));
+    let mut out = [0.0];
+    for base in [single.contributions(&[], &mut out), single.shap(&[], &mut out)] {
+        assert!((base + out[0] - single.predict(&[])).abs() < 1e-12, "the base has the rounding");
+    }
+    let bytes = postcard::to_stdvec(&single).unwrap();
+    let again: FlatTrees = postcard::from_bytes(&bytes).unwrap();
+    assert_eq!((again.precision(), &again), (Precision::Single, &single));
+}
+
+#[test]
+fn what_is_no_number_of_32_bits_is_refused() {
+    for value in [0.1, 2e30] {
+        let mut parts = tenths(2, Precision::Single);
+        parts.values[1] = value;
+        let expected = Err(InvalidModel::Number { what: "value", index: 1 });
+        assert_eq!(FlatTrees::from_parts(parts.clone()).map(|_| ()), expected);
+        let parts = TreeParts { base: value, ..tenths(2, Precision::Single) };
+        let expected = Err(InvalidModel::Number { what: "base", index: 0 });
+        assert_eq!(FlatTrees::from_parts(parts).map(|_| ()), expected);
+        let parts = TreeParts { base: value, ..tenths(2, Precision::Double) };
+        assert!(FlatTrees::from_parts(parts).is_ok());
     }
 }

@@ -199,6 +199,15 @@ fn other_files_and_other_formats_are_told_apart() {
     assert!(matches!(error(&longer), ArtifactError::Trailing(1)));
 }
 
+#[test]
+fn a_reference_that_does_not_fit_is_refused() {
+    let mut model = TREES.clone();
+    model.profile.columns[0].counts[0] += 1;
+    let error = PricingModel::from_bytes(&model.to_bytes().unwrap()).unwrap_err();
+    assert!(matches!(error, ArtifactError::Profile(_)), "{error}");
+    assert!(error.to_string().contains("does not count every home once"), "{error}");
+}
+
 /// A damaged artifact is refused or prices without a panic; it may even be told to a monitor.
 fn survives(bytes: &[u8]) {
     let Ok(model) = PricingModel::from_bytes(bytes) else { return };

@@ -38,7 +38,8 @@ fn columns_in_another_order_and_categories_by_name_or_value_are_mapped() {
     for file in files {
         let (model, answers) = load(file);
         let bound = model.bind(&spec, Target::LogPrice).unwrap();
-        let limit = if file.starts_with("lgb") { 1e-14 } else { 1e-6 };
+        // XGBoost's sums in 32 bits are the same to the last bit
+        let limit = if file.starts_with("lgb") { 1e-14 } else { f64::MIN_POSITIVE };
         for (row, raw) in answers.rows().zip(&answers.raw) {
             let mapped = [row[2], row[3], row[0], row[1]];
             let found = bound.predict(&mapped);
@@ -100,11 +101,10 @@ fn what_is_written_reads_back_the_same() {
         let again = lightgbm::read(&text).unwrap().bind(&spec, Target::LogPrice).unwrap();
         let (mut before, mut after) = (vec![0.0; 4], vec![0.0; 4]);
         for row in answers.rows() {
-            assert_eq!(
-                bound.predict(&row).to_bits(),
-                again.predict(&row).to_bits(),
-                "{file} {row:?}"
-            );
+            let (ours, theirs) = (bound.predict(&row), again.predict(&row));
+            // LightGBM adds in 64 bits what XGBoost adds in 32
+            let limit = if file.starts_with("lgb") { 0.0 } else { 1e-6 * ours.abs() };
+            assert!((ours - theirs).abs() <= limit, "{file} {row:?}: {ours} {theirs}");
             // covers are rounded to counts, which those of XGBoost need not be
             if file.starts_with("lgb_r") {
                 let bases = (bound.shap(&row, &mut before), again.shap(&row, &mut after));

@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::super::error::ImportError;
-use super::super::source::{Categories, Link, SourceModel, SourceNode};
+use super::super::source::{Categories, SourceModel, SourceNode};
 use super::{Section, fail};
+use crate::learn::{Link, Precision};
 
 /// Objectives whose trees add up to the target.
 const IDENTITY: [&str; 7] =
@@ -57,6 +58,7 @@ impl Header {
             names: self.names,
             base: 0.0,
             link: self.link,
+            precision: Precision::Double,
             trees,
             notes: Vec::new(),
         }

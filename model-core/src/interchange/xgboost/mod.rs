@@ -2,8 +2,8 @@
 //!
 //! Decisions as XGBoost makes them: a number is rounded to 32 bits, then `x < condition` goes
 //! left; a category in the split's set goes right, any other code left; missing values go the
-//! default way. XGBoost adds leaves in 32 bits, the trees here in 64: predictions agree within
-//! about 1e-6 of their size.
+//! default way. Leaves are added as XGBoost adds them, in 32 bits, from the base on in the order
+//! of the trees: predictions of margins are equal to the last bit.
 
 mod categories;
 mod layout;
@@ -11,7 +11,8 @@ mod threshold;
 mod tree;
 
 use super::error::ImportError;
-use super::source::{Link, SourceModel};
+use super::source::SourceModel;
+use crate::learn::{Link, Precision};
 use layout::{Booster, Document, Learner, Scores};
 
 /// Objectives whose margin is the target.
@@ -89,7 +90,16 @@ pub fn read(bytes: &[u8]) -> Result<SourceModel, ImportError> {
              booster[: {best} + 1]"
         ));
     }
-    Ok(SourceModel { names, categories, unplaced: Vec::new(), base, link, trees, notes })
+    Ok(SourceModel {
+        names,
+        categories,
+        unplaced: Vec::new(),
+        base,
+        link,
+        precision: Precision::Single,
+        trees,
+        notes,
+    })
 }
 
 fn link(learner: &Learner) -> Result<Link, ImportError> {
@@ -138,7 +148,7 @@ fn base(score: &Scores, link: Link) -> Result<f64, ImportError> {
         Link::Log => score.ln(),
     };
     if margin.is_finite() {
-        Ok(margin)
+        Ok(f64::from(margin as f32))
     } else {
         Err(fail(path, format!("{score} cannot be the average of this objective")))
     }

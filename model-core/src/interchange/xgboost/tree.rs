@@ -27,7 +27,7 @@ pub(super) fn read(tree: &Tree, index: usize, weight: f64) -> Result<Vec<SourceN
     for at in 0..n {
         let condition = tree.split_conditions[at] as f32;
         if tree.left_children[at] == -1 {
-            let value = f64::from(condition) * f64::from(weight as f32);
+            let value = f64::from(condition * weight as f32);
             nodes.push(SourceNode::Leaf { value, cover: tree.sum_hessian[at] });
             continue;
         }

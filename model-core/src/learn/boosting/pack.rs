@@ -1,6 +1,7 @@
 //! Grown trees over bins become flat trees over raw values.
 
 use super::super::error::FitError;
+use super::super::precision::Precision;
 use super::super::trees::{
     CATEGORICAL, CategorySet, DEFAULT_LEFT, FlatTrees, LEAF, Node, TreeParts,
 };
@@ -17,6 +18,7 @@ pub(super) fn pack(
     let n_nodes = trees.iter().map(|tree| tree.nodes.len()).sum();
     let mut parts = TreeParts {
         n_features: columns.len() as u32,
+        precision: Precision::Double,
         base,
         roots: Vec::with_capacity(trees.len()),
         nodes: Vec::with_capacity(n_nodes),

@@ -17,6 +17,7 @@ mod build;
 mod paths;
 mod segment;
 
+use super::precision::{Added, InSingle, Precision, Sum};
 use super::trees::TreeParts;
 use paths::{Paths, Sums};
 use segment::{LINE, Mask, Segment};
@@ -24,6 +25,7 @@ use segment::{LINE, Mask, Segment};
 /// Compiled trees; models whose trees have more than 64 leaves have no such form.
 #[derive(Clone, Debug)]
 pub(super) struct Compiled {
+    precision: Precision,
     base: f64,
     masks: Masks,
     /// `None` where too many columns are split on.
@@ -48,24 +50,41 @@ impl Compiled {
             33..=64 => Masks::UpTo64(build::segments(parts, &mut budget)?),
             _ => return None,
         };
-        Some(Self { base: parts.base, masks, paths: Paths::new(parts, &mut budget) })
+        let (precision, base) = (parts.precision, parts.base);
+        Some(Self { precision, base, masks, paths: Paths::new(parts, &mut budget) })
     }
 
     /// The estimate for `row`; columns that it lacks are missing.
     pub(super) fn predict(&self, row: &[f64]) -> f64 {
+        match self.precision {
+            Precision::Double => self.sum::<f64>(row),
+            Precision::Single => self.sum::<InSingle>(row),
+        }
+    }
+
+    fn sum<S: Sum>(&self, row: &[f64]) -> f64 {
+        let base = S::start(self.base);
         match &self.masks {
-            Masks::UpTo32(segments) => predict(self.base, segments, row),
-            Masks::UpTo64(segments) => predict(self.base, segments, row),
+            Masks::UpTo32(segments) => predict(base, segments, row),
+            Masks::UpTo64(segments) => predict(base, segments, row),
         }
     }
 
     /// The estimate; adds the contributions of the columns to `out`.
-    pub(super) fn explain(&self, row: &[f64], out: &mut [f64]) -> Option<f64> {
+    pub(super) fn explain(&self, row: &[f64], out: &mut [f64]) -> Option<Added> {
         let paths = self.paths.as_ref()?;
-        Some(match &self.masks {
-            Masks::UpTo32(segments) => explain(self.base, segments, paths, row, out),
-            Masks::UpTo64(segments) => explain(self.base, segments, paths, row, out),
+        Some(match self.precision {
+            Precision::Double => self.sum_explained::<f64>(paths, row, out),
+            Precision::Single => self.sum_explained::<InSingle>(paths, row, out),
         })
+    }
+
+    fn sum_explained<S: Sum>(&self, paths: &Paths, row: &[f64], out: &mut [f64]) -> Added {
+        let base = S::start(self.base);
+        match &self.masks {
+            Masks::UpTo32(segments) => explain(base, segments, paths, row, out),
+            Masks::UpTo64(segments) => explain(base, segments, paths, row, out),
+        }
     }
 
     /// Memory it takes.
@@ -79,25 +98,25 @@ impl Compiled {
     }
 }
 
-fn predict<M: Mask>(base: f64, segments: &[Segment<M>], row: &[f64]) -> f64 {
+fn predict<M: Mask, S: Sum>(base: S, segments: &[Segment<M>], row: &[f64]) -> f64 {
     let mut sum = base;
     for segment in segments {
         segment.for_each_block(row, |masks, values| {
             for (mask, values) in masks.iter().zip(values.chunks_exact(M::LEAVES)) {
-                sum += values[mask.leftmost() % M::LEAVES];
+                sum = sum.plus(values[mask.leftmost() % M::LEAVES]);
             }
         });
     }
-    sum
+    sum.added().total
 }
 
-fn explain<M: Mask>(
-    base: f64,
+fn explain<M: Mask, S: Sum>(
+    base: S,
     segments: &[Segment<M>],
     paths: &Paths,
     row: &[f64],
     out: &mut [f64],
-) -> f64 {
+) -> Added {
     let (mut sum, mut first_tree) = (base, 0);
     let mut sums = Sums::default();
     for segment in segments {
@@ -106,14 +125,14 @@ fn explain<M: Mask>(
             let values = values.chunks_exact(M::LEAVES);
             for ((mask, values), leaf) in masks.iter().zip(values).zip(&mut leaves) {
                 *leaf = mask.leftmost() % M::LEAVES;
-                sum += values[*leaf];
+                sum = sum.plus(values[*leaf]);
             }
             paths.add(first_tree, &leaves, &mut sums);
             first_tree += LINE;
         });
     }
     paths.finish(&sums, out);
-    sum
+    sum.added()
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ struct Forest(TreeParts);
 impl Forest {
     fn new(base: f64) -> Self {
         Self(TreeParts {
+            precision: Precision::Double,
             n_features: N_FEATURES.into(),
             base,
             roots: Vec::new(),
@@ -98,11 +99,21 @@ fn rows() -> impl Strategy<Value = Vec<Vec<f64>>> {
     proptest::collection::vec(row, 1..12)
 }
 
-/// Compares what is compiled with the walk.
+/// Compares what is compiled with the walk, in both precisions.
 fn check(parts: TreeParts, rows: &[Vec<f64>]) -> Result<(), TestCaseError> {
-    let trees = FlatTrees::from_parts(parts).unwrap();
-    prop_assert!(trees.is_compiled());
-    check_rows(&trees, rows)
+    for parts in [in_single(parts.clone()), parts] {
+        let trees = FlatTrees::from_parts(parts).unwrap();
+        prop_assert!(trees.is_compiled());
+        check_rows(&trees, rows)?;
+    }
+    Ok(())
+}
+
+fn in_single(mut parts: TreeParts) -> TreeParts {
+    parts.precision = Precision::Single;
+    parts.base = f64::from(parts.base as f32);
+    parts.values.iter_mut().for_each(|value| *value = f64::from(*value as f32));
+    parts
 }
 
 fn check_rows(trees: &FlatTrees, rows: &[Vec<f64>]) -> Result<(), TestCaseError> {
@@ -149,9 +160,11 @@ proptest! {
 
     #[test]
     fn what_is_too_large_is_walked(parts in trees(64..70, 1..3), rows in rows()) {
-        let trees = FlatTrees::from_parts(parts).unwrap();
-        prop_assert!(!trees.is_compiled());
-        check_rows(&trees, &rows)?;
+        for parts in [in_single(parts.clone()), parts] {
+            let trees = FlatTrees::from_parts(parts).unwrap();
+            prop_assert!(!trees.is_compiled());
+            check_rows(&trees, &rows)?;
+        }
     }
 }
 
