@@ -130,7 +130,7 @@ pub type OnProgress<'a> = &'a mut dyn FnMut(usize, usize) -> bool;
 pub struct Watch<'a> {
     /// Seconds since any moment; what it measures (wall or CPU time) is the caller's choice.
     pub stopwatch: &'a dyn Fn() -> f64,
-    /// Told after every training.
+    /// Told how far it is; says whether to go on.
     pub on_progress: OnProgress<'a>,
 }
 
