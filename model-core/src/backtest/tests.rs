@@ -15,6 +15,11 @@ fn backtest(protocol: Protocol, contestant: Contestant, sales: &[Sale]) -> Backt
     run(protocol, contestant, sales, &folds, &params, watch(&mut |_, _| true)).unwrap()
 }
 
+/// Missing features are NaN, which equals nothing; as text they and every digit do.
+fn text(sales: &[BacktestSale]) -> Vec<String> {
+    sales.iter().map(|sale| format!("{sale:?}")).collect()
+}
+
 fn median_error(backtest: &Backtest, sales: &[Sale]) -> f64 {
     let mut errors: Vec<f64> = backtest
         .sales
@@ -60,7 +65,7 @@ fn a_day_or_a_row_order_is_no_secret_and_the_future_changes_nothing() {
             kept.cloned().collect()
         };
         assert!(!before(&ours).is_empty());
-        assert_eq!(before(&ours), before(&theirs), "{protocol:?}");
+        assert_eq!(text(&before(&ours)), text(&before(&theirs)), "{protocol:?}");
     };
     unchanged(Protocol::Stream, 1_100);
     // Nothing is learned from the homes to price, so none of their prices matters.
@@ -76,7 +81,7 @@ fn two_threads_learn_what_one_does() {
         run(Protocol::Time70, Contestant::Auto, &sales, &folds, &params, watch(&mut |_, _| true))
             .unwrap()
     };
-    assert_eq!(priced(1), priced(2));
+    assert_eq!(text(&priced(1).sales), text(&priced(2).sales));
 }
 
 #[test]
