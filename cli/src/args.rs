@@ -196,7 +196,7 @@ pub(crate) enum ContestantArg {
     BoostedTrees,
     /// Elastic net, and trees of what it leaves.
     LinearTrees,
-    /// The mean of boosted_trees and linear_trees.
+    /// A third of boosted_trees and two thirds of linear_trees.
     Blend,
 }
 

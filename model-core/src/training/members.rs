@@ -5,11 +5,11 @@
 //! | `elastic_net` | the linear model |
 //! | `boosted_trees` | the trees |
 //! | `linear_trees` | the linear model and trees of what it leaves |
-//! | `blend` | the mean of `boosted_trees` and `linear_trees` |
+//! | `blend` | a third of `boosted_trees` and two thirds of `linear_trees` |
 //!
 //! Trees cannot see beyond the prices and dates they learned from, a line can; trees of what
-//! the line leaves correct it everywhere else. The two kinds err differently: their mean is
-//! better than either.
+//! the line leaves correct it everywhere else. The two kinds err differently: a
+//! weighted mean is better than either.
 
 use super::{StrategyName, TrainingError, TrainingParams};
 use crate::learn::{ElasticNetModel, FitError, FittedModel, FlatTrees, Strategy, TrainingData};

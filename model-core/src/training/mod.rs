@@ -32,7 +32,7 @@ pub enum StrategyName {
     BoostedTrees,
     /// The elastic net, and boosted trees of what it leaves.
     LinearTrees,
-    /// The mean of `boosted_trees` and `linear_trees`.
+    /// A third of `boosted_trees` and two thirds of `linear_trees`.
     Blend,
 }
 
