@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use model_core::engine::PricingEngine;
 use model_core::listing::{Attribute, Facts, Listing};
-use model_core::market::{MarketView, NearbySale};
+use model_core::market::MarketView;
 use moka::sync::Cache;
 
 /// Entries live this long at most, so that homes no longer listed make room.
@@ -37,8 +37,7 @@ impl EnrichmentCache {
     /// A cache of at most about `max_bytes`.
     pub(crate) fn new(max_bytes: u64) -> Self {
         let entry_bytes = |key: &CacheKey, entry: &Arc<Entry>| {
-            let nearby = entry.view.nearby.len() * size_of::<NearbySale>();
-            let bytes = nearby + size_of::<MarketView>() + key.listing_key.len() + 128;
+            let bytes = entry.view.bytes() + key.listing_key.len() + 128;
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
         let views = Cache::builder()

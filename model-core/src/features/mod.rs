@@ -205,7 +205,7 @@ impl FeatureSpec {
     /// The order is fixed; it does not depend on the order of the sales.
     ///
     /// `market` says which of the optional market features there are.
-    pub fn discover(sales: &[Sale], market: &MarketParams) -> Self {
+    pub fn discover(sales: &[&Sale], market: &MarketParams) -> Self {
         let mut features = Vec::new();
         for (name, field, group) in NUMBER_FIELDS {
             if varies(sales.iter().filter_map(|sale| encode::number(&sale.facts, field))) {
@@ -348,7 +348,7 @@ fn target_statistic(category: &Feature) -> Option<Feature> {
     Some(numeric(&format!("PriceLevel({})", category.name), FeatureGroup::Market, source))
 }
 
-fn attribute_names(sales: &[Sale], wanted: impl Fn(&Attribute) -> bool) -> BTreeSet<String> {
+fn attribute_names(sales: &[&Sale], wanted: impl Fn(&Attribute) -> bool) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for sale in sales {
         for (name, value) in &sale.facts.attributes {
@@ -401,7 +401,7 @@ fn push_category<'a>(
     features.push(Feature { name: name.to_owned(), group, source, levels });
 }
 
-fn domain(sales: &[Sale]) -> Domain {
+fn domain(sales: &[&Sale]) -> Domain {
     let enough = |known: usize| known as f64 >= REQUIRED_SHARE * sales.len() as f64;
     let required = |value: fn(&Facts) -> Option<f64>| {
         let known = sales.iter().filter_map(|sale| value(&sale.facts));

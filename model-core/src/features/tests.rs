@@ -30,10 +30,14 @@ fn sale(i: usize) -> Sale {
     }
 }
 
+fn refs(sales: &[Sale]) -> Vec<&Sale> {
+    sales.iter().collect()
+}
+
 #[test]
 fn what_varies_becomes_a_feature_whatever_the_order_of_sales() {
     let sales: Vec<Sale> = (0..30).map(sale).collect();
-    let spec = FeatureSpec::discover(&sales, &MarketParams::default());
+    let spec = FeatureSpec::discover(&refs(&sales), &MarketParams::default());
     let names: Vec<&str> = spec.features.iter().map(|f| f.name.as_str()).collect();
     assert_eq!(
         names[..7],
@@ -51,13 +55,16 @@ fn what_varies_becomes_a_feature_whatever_the_order_of_sales() {
     assert_eq!(spec.domain.living_area, Some(Range { low: 1_000.0, high: 1_029.0 }));
     let mut reversed = sales;
     reversed.reverse();
-    assert_eq!(FeatureSpec::discover(&reversed, &MarketParams::default()).hash(), spec.hash());
+    assert_eq!(
+        FeatureSpec::discover(&refs(&reversed), &MarketParams::default()).hash(),
+        spec.hash()
+    );
 }
 
 #[test]
 fn missing_stays_missing_and_unseen_categories_are_missing() {
     let sales: Vec<Sale> = (0..30).map(sale).collect();
-    let spec = FeatureSpec::discover(&sales, &MarketParams::default());
+    let spec = FeatureSpec::discover(&refs(&sales), &MarketParams::default());
     let mut facts = sale(1).facts;
     facts.attributes.insert("wall".into(), Attribute::Text("straw".into()));
     let mut row = Vec::new();
@@ -74,7 +81,7 @@ fn missing_stays_missing_and_unseen_categories_are_missing() {
 fn each_category_has_a_statistic_and_areas_a_level_when_asked_for() {
     let sales: Vec<Sale> = (0..30).map(sale).collect();
     let names = |market: &MarketParams| -> Vec<String> {
-        FeatureSpec::discover(&sales, market).features.into_iter().map(|f| f.name).collect()
+        FeatureSpec::discover(&refs(&sales), market).features.into_iter().map(|f| f.name).collect()
     };
     let plain = names(&MarketParams::default());
     assert!(plain.contains(&"AgainstComparables(rooms)".to_owned()), "{plain:?}");

@@ -84,6 +84,13 @@ pub struct MarketView {
     pub statistics: Option<Arc<MonthStatistics>>,
 }
 
+impl MarketView {
+    /// Bytes that the view holds, but for what it shares with others.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.nearby.len() * size_of::<NearbySale>() + self.means.bytes()
+    }
+}
+
 pub(super) fn view(index: &MarketIndex, subject: &Facts, as_of: EventDate) -> MarketView {
     let statistics = index.statistics(as_of);
     let (area_level, area_trend) = statistics.area(subject).unzip();

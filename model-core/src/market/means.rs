@@ -35,6 +35,11 @@ pub struct FactMeans {
 }
 
 impl FactMeans {
+    /// Bytes held beside the struct itself.
+    pub(super) fn bytes(&self) -> usize {
+        self.attributes.len() * size_of::<(Arc<str>, f64)>()
+    }
+
     /// Mean of a number; `None` when no comparable knows it.
     pub fn number(&self, number: FactNumber) -> Option<f64> {
         self.numbers.get(number as usize).copied().flatten()

@@ -237,7 +237,9 @@ proptest! {
         let turn = rotate % all.len().max(1);
         all.rotate_left(turn);
         let kinds: Vec<Drawn> = (0..40).map(|i| (i, 1e5, 41.6, -83.6, (i % 4) as u8)).collect();
-        let spec = FeatureSpec::discover(&make(0, &kinds), &params);
+        let known = make(0, &kinds);
+        let known: Vec<&Sale> = known.iter().collect();
+        let spec = FeatureSpec::discover(&known, &params);
         let mut with = MarketIndex::new(params);
         let mut without = MarketIndex::new(params);
         // Sales that will be corrected, and looks at the market in between.

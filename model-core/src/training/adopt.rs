@@ -29,8 +29,10 @@ pub struct EncodedSale<'a> {
 
 /// The spec that the sales in the archive offer.
 pub fn discover(archive: &mut TrainingArchive) -> FeatureSpec {
-    let plain: Vec<_> = all(archive).iter().map(|archived| archived.sale.clone()).collect();
-    FeatureSpec::discover(&plain, archive.params())
+    let market = *archive.params();
+    let sales = all(archive);
+    let plain: Vec<_> = sales.iter().map(|archived| &archived.sale).collect();
+    FeatureSpec::discover(&plain, &market)
 }
 
 /// Tells `each` every sale, oldest first, encoded with the market as it was on its day: the very

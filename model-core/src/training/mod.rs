@@ -86,7 +86,7 @@ impl Default for TrainingParams {
     fn default() -> Self {
         Self {
             strategies: StrategyName::ALL.to_vec(),
-            threads: 2,
+            threads: 1,
             holdout_share: 0.15,
             min_sales: 500,
             min_improvement: 0.002,

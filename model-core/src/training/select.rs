@@ -65,9 +65,8 @@ pub fn train(
         let needed = params.min_sales;
         return Err(TrainingError::TooFewSales { found: sales.len(), as_of, needed });
     }
-    let plain: Vec<_> = sales.iter().map(|archived| archived.sale.clone()).collect();
+    let plain: Vec<_> = sales.iter().map(|archived| &archived.sale).collect();
     let spec = FeatureSpec::discover(&plain, &params.market);
-    drop(plain);
     let rows = Rows::encode(&spec, &sales);
     let learned_through = champion.map(|champion| champion.trained_through);
     let holdout = holdout_start(&rows.dates, params.holdout_share, learned_through);
