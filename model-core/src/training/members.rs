@@ -17,20 +17,22 @@ use crate::learn::{ElasticNetModel, FitError, FittedModel, FlatTrees, Strategy, 
 /// Fitted parts.
 pub(super) struct Members {
     linear: Option<ElasticNetModel>,
+    penalty: Option<f64>,
     trees: Option<FlatTrees>,
     remainder: Option<FlatTrees>,
 }
 
-/// Numbers of trees that a validation part chose.
+/// What a validation part chose: the linear model's penalty and numbers of trees.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Rounds {
+pub(super) struct Choices {
+    penalty: Option<f64>,
     trees: Option<u32>,
     remainder: Option<u32>,
 }
 
 impl Members {
-    /// Fits the parts that `strategies` need. `rounds` fixes the numbers of trees; otherwise
-    /// `validation` chooses them. With two threads the trees are fitted beside the rest: each
+    /// Fits the parts that `strategies` need. What `choices` leaves
+    /// open `validation` chooses. With two threads the trees are fitted beside the rest: each
     /// part is fitted on one thread, so the result is the same.
     ///
     /// # Errors
@@ -39,23 +41,23 @@ impl Members {
         strategies: &[StrategyName],
         train: &TrainingData<'_>,
         validation: &TrainingData<'_>,
-        rounds: Rounds,
+        choices: Choices,
         params: &TrainingParams,
     ) -> Result<Self, TrainingError> {
         use StrategyName::{Blend, BoostedTrees, ElasticNet, LinearTrees};
         let needs = |users: &[StrategyName]| strategies.iter().any(|name| users.contains(name));
         let fit_trees = || {
             needs(&[BoostedTrees, Blend])
-                .then(|| boost("boosted_trees", 0, train, validation, rounds.trees, params))
+                .then(|| boost("boosted_trees", 0, train, validation, choices.trees, params))
                 .transpose()
         };
         let fit_linear = || -> Result<_, TrainingError> {
             if !needs(&[ElasticNet, LinearTrees, Blend]) {
-                return Ok((None, None));
+                return Ok((None, None, None));
             }
-            let linear = fit_linear(train, validation, params)?;
+            let (linear, penalty) = fit_linear(train, validation, choices.penalty, params)?;
             if !needs(&[LinearTrees, Blend]) {
-                return Ok((Some(linear), None));
+                return Ok((Some(linear), Some(penalty), None));
             }
             let left = |part: &TrainingData<'_>| -> Vec<f64> {
                 part.features
@@ -67,9 +69,9 @@ impl Members {
             let (of_train, of_validation) = (left(train), left(validation));
             let train = TrainingData { target: &of_train, ..*train };
             let validation = TrainingData { target: &of_validation, ..*validation };
-            let rounds = rounds.remainder;
+            let rounds = choices.remainder;
             let remainder = boost("linear_trees", 1, &train, &validation, rounds, params)?;
-            Ok((Some(linear), Some(remainder)))
+            Ok((Some(linear), Some(penalty), Some(remainder)))
         };
         let (trees, linear) = if params.threads > 1 {
             std::thread::scope(|scope| {
@@ -80,14 +82,15 @@ impl Members {
         } else {
             (fit_trees(), fit_linear())
         };
-        let (linear, remainder) = linear?;
-        Ok(Self { linear, trees: trees?, remainder })
+        let (linear, penalty, remainder) = linear?;
+        Ok(Self { linear, penalty, trees: trees?, remainder })
     }
 
-    /// How many trees each part has.
-    pub(super) fn rounds(&self) -> Rounds {
+    /// The penalty and the numbers of trees that the parts have.
+    pub(super) fn choices(&self) -> Choices {
         let count = |trees: &FlatTrees| u32::try_from(trees.n_trees()).unwrap_or(u32::MAX).max(1);
-        Rounds {
+        Choices {
+            penalty: self.penalty,
             trees: self.trees.as_ref().map(count),
             remainder: self.remainder.as_ref().map(count),
         }
@@ -121,15 +124,15 @@ impl Members {
 fn fit_linear(
     train: &TrainingData<'_>,
     validation: &TrainingData<'_>,
+    penalty: Option<f64>,
     params: &TrainingParams,
-) -> Result<ElasticNetModel, TrainingError> {
-    let strategy = "elastic_net";
-    let fit = |source| TrainingError::Fit { strategy, source };
-    match params.elastic_net.clone().check().map_err(fit)?.fit(train, Some(validation)) {
-        Ok(FittedModel::ElasticNet(linear)) => Ok(linear),
-        Ok(_) => Err(unusable(strategy, "it made no linear model".to_owned())),
-        Err(source) => Err(fit(source)),
+) -> Result<(ElasticNetModel, f64), TrainingError> {
+    let fit = |source| TrainingError::Fit { strategy: "elastic_net", source };
+    let mut linear = params.elastic_net.clone();
+    if let Some(penalty) = penalty {
+        linear.candidates = vec![penalty];
     }
+    linear.check().map_err(fit)?.fit_choosing(train, Some(validation)).map_err(fit)
 }
 
 /// Fits trees for `strategy`; `shift` makes the draws of two ensembles differ.

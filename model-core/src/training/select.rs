@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::archive::{Archived, TrainingArchive};
-use super::members::{Members, Rounds};
+use super::members::{Choices, Members};
 use super::{StrategyName, TrainingError, TrainingParams};
 use crate::calibration::{CalibrationParams, ErrorTracker, replay_errors};
 use crate::date::EventDate;
@@ -180,7 +180,7 @@ fn holdout_date(rows: &Rows, holdout: usize) -> EventDate {
 
 struct Candidate {
     choice: StrategyName,
-    rounds: Rounds,
+    choices: Choices,
     model: FittedModel,
 }
 
@@ -197,7 +197,7 @@ fn select(
         &params.strategies,
         &train.data(),
         &validation.data(),
-        Rounds::default(),
+        Choices::default(),
         params,
     )?;
     let mut best: Option<(f64, Candidate)> = None;
@@ -210,7 +210,7 @@ fn select(
         let corrected = corrected_errors(params.calibration, &errors, &[]);
         let loss = mean(corrected.iter().map(|error| error.abs()));
         if best.as_ref().is_none_or(|(least, _)| loss < *least) {
-            best = Some((loss, Candidate { choice, rounds: members.rounds(), model }));
+            best = Some((loss, Candidate { choice, choices: members.choices(), model }));
         }
     }
     best.map(|(_, candidate)| candidate).ok_or(TrainingError::NoStrategy)
@@ -220,7 +220,7 @@ fn validates(i: usize) -> bool {
     i % VALIDATION_STRIDE == VALIDATION_STRIDE / 2
 }
 
-/// The winner's strategy once more, on every sale, with as many trees as the validation chose.
+/// The winner's strategy once more, on every sale, with the penalty and as many trees as validation chose.
 fn refit(
     rows: &Rows,
     winner: &Candidate,
@@ -229,7 +229,7 @@ fn refit(
     let all = rows.part(|_| true, rows.dates.len());
     let validation = rows.part(validates, rows.dates.len());
     let strategies = [winner.choice];
-    Members::fit(&strategies, &all.data(), &validation.data(), winner.rounds, params)?
+    Members::fit(&strategies, &all.data(), &validation.data(), winner.choices, params)?
         .model(winner.choice)
 }
 

@@ -60,18 +60,17 @@ impl ElasticNet {
         }
         Ok((intercept, coefficients))
     }
-}
 
-impl Strategy for ElasticNet {
-    fn name(&self) -> &'static str {
-        "elastic_net"
-    }
-
-    fn fit(
+    /// [`Strategy::fit`], telling the penalty that validation chose as well.
+    ///
+    /// # Errors
+    ///
+    /// As [`Strategy::fit`].
+    pub(crate) fn fit_choosing(
         &self,
         train: &TrainingData<'_>,
         validation: Option<&TrainingData<'_>>,
-    ) -> Result<FittedModel, FitError> {
+    ) -> Result<(ElasticNetModel, f64), FitError> {
         check_data(train, validation)?;
         check_rows(train, MIN_ROWS)?;
         let design = Design::plan(train, &self.params);
@@ -84,7 +83,7 @@ impl Strategy for ElasticNet {
         let (design, cells) = design.without_collinear_terms(train.features);
         if design.n_terms() == 0 {
             let mean = train.target.iter().sum::<f64>() / n_rows as f64;
-            return sound(design.model(mean, &[]));
+            return Ok((sound(design.model(mean, &[]))?, self.params.penalty));
         }
         let records = Array2::from_shape_vec((design.n_terms(), n_rows), cells)
             .map_err(|error| FitError::Solver { reason: error.to_string() })?
@@ -95,26 +94,41 @@ impl Strategy for ElasticNet {
             Some(_) if !self.params.candidates.is_empty() => &self.params.candidates,
             _ => std::slice::from_ref(&self.params.penalty),
         };
-        let mut best: Option<(f64, ElasticNetModel)> = None;
+        let mut best: Option<(f64, ElasticNetModel, f64)> = None;
         for &penalty in candidates {
             let (intercept, coefficients) = self.solve(&dataset, penalty)?;
             let model = design.model(intercept, &coefficients);
             let loss = validation.map_or(0.0, |part| mean_squared_error(&model, part));
-            if best.as_ref().is_none_or(|(least, _)| loss < *least) {
-                best = Some((loss, model));
+            if best.as_ref().is_none_or(|(least, ..)| loss < *least) {
+                best = Some((loss, model, penalty));
             }
         }
         let reason = || "no penalty to try".to_owned();
-        let (_, model) = best.ok_or_else(|| FitError::Solver { reason: reason() })?;
-        sound(model)
+        let (_, model, penalty) = best.ok_or_else(|| FitError::Solver { reason: reason() })?;
+        Ok((sound(model)?, penalty))
+    }
+}
+
+impl Strategy for ElasticNet {
+    fn name(&self) -> &'static str {
+        "elastic_net"
+    }
+
+    fn fit(
+        &self,
+        train: &TrainingData<'_>,
+        validation: Option<&TrainingData<'_>>,
+    ) -> Result<FittedModel, FitError> {
+        let (model, _) = self.fit_choosing(train, validation)?;
+        Ok(FittedModel::ElasticNet(model))
     }
 }
 
 /// Refuses a model that could not be read back: only targets or features near the limits of
 /// `f64` make one.
-fn sound(model: ElasticNetModel) -> Result<FittedModel, FitError> {
+fn sound(model: ElasticNetModel) -> Result<ElasticNetModel, FitError> {
     model.validate().map_err(|error| FitError::Solver { reason: error.to_string() })?;
-    Ok(FittedModel::ElasticNet(model))
+    Ok(model)
 }
 
 fn mean_squared_error(model: &ElasticNetModel, part: &TrainingData<'_>) -> f64 {
