@@ -1,7 +1,7 @@
 //! Taking in a predictor that was trained elsewhere: the rest of a version is learned here.
 
 use super::archive::{Archived, TrainingArchive};
-use super::select::{Rows, fit_scale, held_out_errors, holdout_start, measure, profile, scaled};
+use super::select::{Rows, Scales, fit_scales, held_out_errors, holdout_start, measure, profile};
 use super::{TrainingError, TrainingParams};
 use crate::calibration::replay_errors;
 use crate::date::EventDate;
@@ -94,8 +94,7 @@ pub fn adopt(
         return Err(TrainingError::Sides { before: holdout, after: n - holdout, needed: MIN_SIDE });
     }
     let errors = held_out_errors(&rows, holdout, &predictor);
-    let scale = fit_scale(&rows, holdout, &errors, params)?;
-    let scaled = scaled(&rows, holdout, &errors, &scale);
+    let Scales { model: scale, scaled } = fit_scales(&rows, holdout, &errors, params)?;
     let mut metrics = measure(params.calibration, &scaled, &[], rows.dates[holdout]);
     metrics.insert("holdout_sales".into(), scaled.len() as f64);
     let learned = Rows::encode(&file.spec, &sales[..holdout]);

@@ -73,8 +73,7 @@ pub fn train(
 
     let candidate = select(&rows, holdout, params)?;
     let errors = held_out_errors(&rows, holdout, &candidate.model);
-    let scale = fit_scale(&rows, holdout, &errors, params)?;
-    let scaled = scaled(&rows, holdout, &errors, &scale);
+    let Scales { model: scale, scaled } = fit_scales(&rows, holdout, &errors, params)?;
     let seed = replay_errors(params.calibration, &scaled);
 
     let mut metrics = measure(params.calibration, &scaled, &[], holdout_date(&rows, holdout));
@@ -243,41 +242,64 @@ pub(super) fn held_out_errors(
         .collect()
 }
 
-/// Held-out errors, each with the scale predicted for its home.
-pub(super) fn scaled(
-    rows: &Rows,
-    holdout: usize,
-    errors: &[(EventDate, f64)],
-    scale: &ScaleModel,
-) -> Vec<(EventDate, f64, f64)> {
-    errors
-        .iter()
-        .enumerate()
-        .map(|(i, (date, error))| (*date, *error, scale.predict(rows.features.row(holdout + i))))
-        .collect()
+/// What the held-out errors teach of their own scale.
+pub(super) struct Scales {
+    /// Predicts the scale of any home.
+    pub(super) model: ScaleModel,
+    /// The held-out errors, each with a scale that was not learned from it.
+    pub(super) scaled: Vec<(EventDate, f64, f64)>,
 }
 
-/// Learns the scale of errors from the held-out sales: small trees on `ln(|error|)`.
-pub(super) fn fit_scale(
+/// Learns the scale of errors from the held-out sales. Their own scales, on which the interval
+/// will rest, come from models of the other half of them (cross-fitting): a scale that had seen
+/// its error would fit it too well, and the interval would be too narrow.
+pub(super) fn fit_scales(
     rows: &Rows,
     holdout: usize,
     errors: &[(EventDate, f64)],
     params: &TrainingParams,
-) -> Result<ScaleModel, TrainingError> {
+) -> Result<Scales, TrainingError> {
     let plain: Vec<_> = errors.iter().map(|(date, error)| (*date, *error, 1.0)).collect();
     let corrected = corrected_errors(params.calibration, &plain, &[]);
     let target: Vec<f64> = corrected.iter().map(|e| (e.abs() + ERROR_FLOOR).ln()).collect();
-    let constant = mean(target.iter().copied());
+    let all: Vec<usize> = (0..target.len()).collect();
+    let halves = [0, 1].map(|half| all.iter().copied().filter(|i| i % 2 != half).collect());
+    let [others_of_even, others_of_odd]: [Vec<usize>; 2] = halves;
+    let of_half = [
+        fit_scale(rows, holdout, &target, &others_of_even)?,
+        fit_scale(rows, holdout, &target, &others_of_odd)?,
+    ];
+    let scaled = errors
+        .iter()
+        .enumerate()
+        .map(|(i, (date, error))| {
+            (*date, *error, of_half[i % 2].predict(rows.features.row(holdout + i)))
+        })
+        .collect();
+    Ok(Scales { model: fit_scale(rows, holdout, &target, &all)?, scaled })
+}
+
+/// Small trees of `target`, `ln(|error|)` of the held-out sales, learned from those at `chosen`.
+fn fit_scale(
+    rows: &Rows,
+    holdout: usize,
+    target: &[f64],
+    chosen: &[usize],
+) -> Result<ScaleModel, TrainingError> {
+    let learned: Vec<f64> = chosen.iter().map(|i| target[*i]).collect();
+    let constant = mean(learned.iter().copied());
+    // The halves follow the whole, so that all of them are trees or none is.
     if target.len() < MIN_SCALE_ROWS {
         return Ok(ScaleModel { constant, trees: None });
     }
-    let features = rows.features.slice(holdout..rows.dates.len());
-    let data = TrainingData { features: &features, target: &target, kinds: &rows.kinds };
+    let places: Vec<usize> = chosen.iter().map(|i| holdout + i).collect();
+    let features = rows.features.select(&places);
+    let data = TrainingData { features: &features, target: &learned, kinds: &rows.kinds };
     let small = BoostedTreesParams {
         loss: Loss::Squared,
         learning_rate: 0.1,
         num_leaves: 6,
-        min_child_rows: u32::try_from(target.len() / 15).unwrap_or(400).clamp(40, 400),
+        min_child_rows: u32::try_from(learned.len() / 15).unwrap_or(400).clamp(40, 400),
         ..BoostedTreesParams::default()
     };
     let trees = small
