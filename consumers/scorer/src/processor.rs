@@ -78,13 +78,29 @@ impl Processor {
     /// # Errors
     /// When the answer cannot be encoded: a defect of ours, not of the record.
     pub(crate) fn listing(&mut self, record: &Record) -> Result<Outcome, EncodeError> {
-        let listing = match self.decode_listing(record) {
-            Ok(listing) => listing,
-            Err(unusable) => return Ok(Outcome::DeadLetter(self.dead_letter(record, &unusable))),
-        };
-        let (view, lookup) = self.cache.view(&mut self.engine, &listing);
+        match self.accept(record) {
+            Ok(listing) => self.price(record, &listing).map(Outcome::Answered),
+            Err(dead_letter) => Ok(Outcome::DeadLetter(dead_letter)),
+        }
+    }
+
+    /// Reads a listing and checks it; what cannot be used becomes a dead letter.
+    pub(crate) fn accept(&self, record: &Record) -> Result<Listing, Outgoing> {
+        self.decode_listing(record).map_err(|unusable| self.dead_letter(record, &unusable))
+    }
+
+    /// Prices a listing that was accepted from this record.
+    ///
+    /// # Errors
+    /// As [`Self::listing`].
+    pub(crate) fn price(
+        &mut self,
+        record: &Record,
+        listing: &Listing,
+    ) -> Result<Outgoing, EncodeError> {
+        let (view, lookup) = self.cache.view(&mut self.engine, listing);
         self.metrics.enrichment.with_label_values(&[lookup.label()]).inc();
-        let estimate = self.engine.price_with(&listing, &view);
+        let estimate = self.engine.price_with(listing, &view);
         self.count(&estimate);
         let version = estimate.model.as_ref().map_or("", |model| model.version.as_str());
         let id = estimate_id(&record.topic, record.partition, record.offset, version);
@@ -95,7 +111,7 @@ impl Processor {
         );
         outgoing.timestamp_ms = record.timestamp_ms;
         outgoing.headers = carried_headers(record);
-        Ok(Outcome::Answered(outgoing))
+        Ok(outgoing)
     }
 
     fn decode_listing(&self, record: &Record) -> Result<Listing, Unusable> {
