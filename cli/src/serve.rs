@@ -133,9 +133,12 @@ pub(crate) fn scorer_parts(
     settings: &Settings,
     deployment: &Deployment,
 ) -> Result<(ScorerConfig, ScorerContext), CliError> {
+    let topics = settings.topic_names().map_err(CliError::usage)?;
     let config = ScorerConfig {
-        topics: settings.topic_names().map_err(CliError::usage)?,
-        group_id: settings.scorer.group_id.clone(),
+        listings: settings.scorer.group(&topics.listings()),
+        delivery: settings.scorer.delivery(deployment.broker.embedded),
+        drain_deadline: settings.scorer.drain_deadline(),
+        topics,
         model: settings.model.name.clone(),
         market: settings.training.market,
         cache_bytes: settings.scorer.cache_bytes,

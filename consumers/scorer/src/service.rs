@@ -8,8 +8,9 @@ use model_core::drift_report::Window;
 use model_core::engine::{InstallError, PricingEngine};
 use model_core::market::MarketParams;
 use platform_kafka::{
-    BrokerConfig, ConsumerEvent, Follower, FollowerEvent, GroupConfig, GroupConsumer, Header,
-    KafkaError, NextOffset, Outgoing, Progress, PublishError, Publisher, Record,
+    Batch, BrokerConfig, Delivery, Follower, FollowerEvent, GroupConfig, Header, KafkaError,
+    NextOffset, Outgoing, Pipeline, PipelineConfig, PipelineError, Progress, PublishError,
+    Publisher, Record,
 };
 use platform_model_store::ModelStore;
 use platform_telemetry::ServiceHealth;
@@ -25,17 +26,21 @@ use crate::registry::RegistryFollower;
 
 /// Name under which the scorer reports progress and health.
 pub const SERVICE: &str = "scorer";
-/// A drain that takes longer is given up: well below the broker's session time-out, so that
-/// partitions are not taken away in the middle of it.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(4);
+/// A follower has nothing to hand over when it ends: this is ample.
+const FOLLOWER_DEADLINE: Duration = Duration::from_secs(4);
 
 /// How the scorer works.
 #[derive(Clone, Debug)]
 pub struct ScorerConfig {
     /// Topic names.
     pub topics: TopicNames,
-    /// Consumer group of the listings.
-    pub group_id: String,
+    /// How listings are read, and with whom.
+    pub listings: GroupConfig,
+    /// What is guaranteed of the answers.
+    pub delivery: Delivery,
+    /// Time to finish what is in flight when the service ends; below the session time-out,
+    /// so that partitions are not taken away in the middle of it.
+    pub drain_deadline: Duration,
     /// Name of the model in the registry.
     pub model: String,
     /// Bounds of the market index; a champion brings its own way to look at it.
@@ -76,6 +81,9 @@ pub enum ScorerError {
     /// An output could not be published.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// Listings cannot be read or answered any more.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
     /// An answer could not be encoded.
     #[error("cannot encode an answer: {0}")]
     Encode(#[from] EncodeError),
@@ -108,9 +116,10 @@ pub fn register(progress: &Progress, topics: &TopicNames, partitions: i32) {
 
 /// Runs until shutdown or failure.
 ///
-/// Delivery is at least once: a listing's offset is committed after its answer is
-/// acknowledged. The answer's id follows from topic, partition, offset and model version, so
-/// that a repeat can be told.
+/// Under [`Delivery::ExactlyOnce`] an answer and its listing's offset become visible in one
+/// transaction; under at-least-once the offset is committed after the answer is acknowledged.
+/// The answer's id follows from topic, partition, offset and model version, so that a repeat
+/// can be told.
 ///
 /// # Errors
 /// [`ScorerError`] when the broker is lost for good, or too many records in a row are bad.
@@ -141,7 +150,7 @@ pub async fn run(config: ScorerConfig, context: ScorerContext) -> Result<(), Sco
     let followed = followed.each_ref().map(|topic| &**topic);
     let mut follower = Follower::start(&context.broker, SERVICE, &followed)?;
     let result = service.run(&mut follower).await;
-    follower.close(DRAIN_DEADLINE).await?;
+    follower.close(FOLLOWER_DEADLINE).await?;
     result
 }
 
@@ -170,37 +179,32 @@ impl Service {
             }
         }
         self.context.health.set_ready("market_index");
-        let topic = self.config.topics.listings();
-        let listings = GroupConfig::new(&self.config.group_id, &[&topic]);
-        let mut consumer = GroupConsumer::start(&self.context.broker, listings)?;
+        let config = PipelineConfig {
+            service: SERVICE,
+            group: self.config.listings.clone(),
+            delivery: self.config.delivery.clone(),
+        };
+        let progress = self.context.progress.clone();
+        let mut pipeline = Pipeline::start(&self.context.broker, config, progress).await?;
         self.context.health.set_ready("listings");
-        let result = self.score(follower, &mut consumer).await;
-        consumer.close(DRAIN_DEADLINE).await?;
-        result
+        let result = self.score(follower, &mut pipeline).await;
+        let closed = pipeline.close(self.config.drain_deadline).await;
+        result.and(closed.map_err(ScorerError::from))
     }
 
     async fn score(
         &mut self,
         follower: &mut Follower,
-        consumer: &mut GroupConsumer,
+        pipeline: &mut Pipeline,
     ) -> Result<(), ScorerError> {
         loop {
             tokio::select! {
                 biased;
                 () = self.context.shutdown.cancelled() => return Ok(()),
                 event = follower.next() => self.follow(event).await?,
-                event = consumer.next() => match event {
+                batch = pipeline.next() => match batch? {
                     None => return Ok(()),
-                    Some(ConsumerEvent::Batch(records)) => self.answer(&records, consumer).await?,
-                    Some(ConsumerEvent::Assigned(partitions)) => {
-                        tracing::info!(partitions = partitions.len(), "listings assigned");
-                    }
-                    // Batches are answered and committed one by one: nothing is in flight here.
-                    Some(ConsumerEvent::Revoked { partitions, ack }) => {
-                        tracing::info!(partitions = partitions.len(), "listings revoked");
-                        ack.acknowledge();
-                    }
-                    Some(ConsumerEvent::Failed(error)) => return Err(error.into()),
+                    Some(batch) => self.answer(&batch, pipeline).await?,
                 },
             }
         }
@@ -313,15 +317,11 @@ impl Service {
         Ok(())
     }
 
-    /// Prices a batch, publishes the answers and commits the batch once they are acknowledged.
-    async fn answer(
-        &mut self,
-        records: &[Record],
-        consumer: &GroupConsumer,
-    ) -> Result<(), ScorerError> {
+    /// Prices a batch and hands the answers on.
+    async fn answer(&mut self, batch: &Batch, pipeline: &mut Pipeline) -> Result<(), ScorerError> {
         let timer = self.context.metrics.batch_seconds.start_timer();
-        let mut outputs: Vec<Outgoing> = Vec::with_capacity(records.len());
-        for record in records {
+        let mut outputs: Vec<Outgoing> = Vec::with_capacity(batch.records.len());
+        for record in &batch.records {
             match self.processor.listing(record)? {
                 Outcome::Answered(outgoing) => {
                     self.dead_letters_in_a_row = 0;
@@ -334,10 +334,8 @@ impl Service {
             }
         }
         timer.observe_duration();
-        self.publisher.publish(outputs).await?;
-        consumer.commit(&NextOffset::of_batch(records))?;
-        self.processed(records);
-        match records.last() {
+        pipeline.answer(batch, outputs).await?;
+        match batch.records.last() {
             Some(last) if self.dead_letters_in_a_row >= self.config.max_dead_letters_in_a_row => {
                 Err(ScorerError::TooManyDeadLetters {
                     count: self.dead_letters_in_a_row,

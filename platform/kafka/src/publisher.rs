@@ -11,6 +11,7 @@ use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 use rdkafka::message::{Header as ClientHeader, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::util::IntoOpaque;
 use tokio::sync::{Notify, oneshot};
 
 use crate::config::BrokerConfig;
@@ -198,7 +199,7 @@ impl Publisher {
     /// Hands one record to the send queue, waiting for room. What goes wrong is
     /// reported through the slot.
     async fn enqueue(&self, record: &Outgoing, slot: Slot) {
-        let mut client_record = to_client(record, slot);
+        let mut client_record = to_client(record, Box::new(slot));
         loop {
             let room = self.context().room.notified();
             match self.producer.send(client_record) {
@@ -252,7 +253,8 @@ impl Publisher {
     }
 }
 
-fn check(index: usize, record: &Outgoing) -> Result<(), PublishError> {
+/// Refuses a record that no broker takes.
+pub(crate) fn check(index: usize, record: &Outgoing) -> Result<(), PublishError> {
     let topic = || Arc::clone(&record.topic);
     let bytes = record.size_bytes();
     if bytes > MAX_RECORD_BYTES {
@@ -270,10 +272,12 @@ fn check(index: usize, record: &Outgoing) -> Result<(), PublishError> {
     Ok(())
 }
 
-type ClientRecord<'a> = BaseRecord<'a, [u8], [u8], Box<Slot>>;
-
-fn to_client(record: &Outgoing, slot: Slot) -> ClientRecord<'_> {
-    let mut client_record = BaseRecord::with_opaque_to(record.topic.as_ref(), Box::new(slot));
+/// A record as the client library takes it.
+pub(crate) fn to_client<O: IntoOpaque>(
+    record: &Outgoing,
+    opaque: O,
+) -> BaseRecord<'_, [u8], [u8], O> {
+    let mut client_record = BaseRecord::with_opaque_to(record.topic.as_ref(), opaque);
     client_record.key = record.key.as_deref();
     client_record.payload = record.payload.as_deref();
     client_record.timestamp = record.timestamp_ms.map(|timestamp_ms| timestamp_ms.max(1));
