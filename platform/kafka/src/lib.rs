@@ -67,7 +67,7 @@ pub use connection::check_connection;
 pub use embedded::{Broker, EmbeddedBroker};
 pub use error::{KafkaError, PublishError, is_secret};
 pub use fold::{Fold, FoldContext, run_fold};
-pub use follower::{Follower, FollowerEvent};
+pub use follower::{CatchUp, Follower, FollowerEvent};
 pub use group::{ConsumerEvent, GroupConfig, GroupConsumer, GroupProtocol, RevokeAck};
 pub use metrics::register_metrics;
 pub use offsets::{OffsetTracker, TrackerError};
