@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use config::{Config, Environment, File, FileFormat};
+use model_core::market::Area;
 use model_core::monitoring::MonitorParams;
 use model_core::training::{RetrainPolicy, TrainingParams};
 use platform_kafka::BrokerConfig;
@@ -26,6 +27,9 @@ pub(crate) struct Settings {
     pub(crate) topics: TopicSettings,
     /// The model in the registry.
     pub(crate) model: ModelSettings,
+    /// Sales outside are left out of index and trainings: `south`, `west`, `north`, `east`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) area: Option<Area>,
     /// The scorer.
     pub(crate) scorer: ScorerSettings,
     /// The monitor.
@@ -198,6 +202,9 @@ impl Settings {
         range("topics.replication", self.topics.replication, 1, 10, "1 to 10")?;
         range("monitor.lateness_days", self.monitor.lateness_days, 0, 365, "0 to 365")?;
         self.scorer.check()?;
+        if let Some(area) = &self.area {
+            area.check().map_err(|error| SettingsError::Section(error.to_string()))?;
+        }
         if self.model.name.is_empty() {
             let value = String::from("empty");
             return Err(SettingsError::Value { setting: "model.name", value, expected: "a name" });

@@ -36,6 +36,9 @@ pub(crate) struct ScorerSettings {
     pub(crate) session_timeout_ms: u64,
     /// Milliseconds to finish what is in flight on a revocation or at the end.
     pub(crate) drain_deadline_ms: u64,
+    /// Milliseconds that a listing waits at most for sales older than it: for replays, whose
+    /// sales come as fast as their listings; 0 to 60,000. 0: not at all.
+    pub(crate) sales_wait_ms: u64,
     /// Most bytes of the enrichment cache.
     pub(crate) cache_bytes: u64,
     /// Dead letters in a row that stop the service; 1 or more.
@@ -75,6 +78,7 @@ impl Default for ScorerSettings {
             group_protocol: GroupProtocolName::Classic,
             session_timeout_ms: 10_000,
             drain_deadline_ms: 4_000,
+            sales_wait_ms: 0,
             cache_bytes: 32 << 20,
             max_dead_letters_in_a_row: 1_000,
         }
@@ -119,6 +123,7 @@ impl ScorerSettings {
             self.session_timeout_ms - 1,
             "1 or more, and less than scorer.session_timeout_ms",
         )?;
+        range("scorer.sales_wait_ms", self.sales_wait_ms, 0, 60_000, "0 to 60000")?;
         if self.max_dead_letters_in_a_row == 0 {
             return Err(SettingsError::Value {
                 setting: "scorer.max_dead_letters_in_a_row",

@@ -9,13 +9,15 @@
 //!
 //! # State
 //! The market index is rebuilt from the sales topic at each start, the champion from the
-//! registry topic; listings wait until both are caught up. Models are swapped between
+//! registry topic; listings wait until both are caught up, and in a replay, for a bounded time,
+//! until the sales before them are in. Models are swapped between
 //! records, never within one.
 
 mod cache;
 mod metrics;
 mod processor;
 mod registry;
+mod sales_wait;
 mod service;
 #[cfg(test)]
 mod testing;

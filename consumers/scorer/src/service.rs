@@ -6,11 +6,11 @@ use std::time::Duration;
 use model_core::alert::{Alert, AlertState};
 use model_core::drift_report::Window;
 use model_core::engine::{InstallError, PricingEngine};
-use model_core::market::MarketParams;
+use model_core::market::{Area, MarketParams};
 use platform_kafka::{
-    Batch, BrokerConfig, Delivery, Follower, FollowerEvent, GroupConfig, Header, KafkaError,
-    NextOffset, Outgoing, Pipeline, PipelineConfig, PipelineError, Progress, PublishError,
-    Publisher, Record,
+    Batch, BrokerConfig, CatchUp, Delivery, Follower, FollowerEvent, GroupConfig, Header,
+    KafkaError, NextOffset, Outgoing, Pipeline, PipelineConfig, PipelineError, Progress,
+    PublishError, Publisher, Record,
 };
 use platform_model_store::ModelStore;
 use platform_telemetry::ServiceHealth;
@@ -23,11 +23,15 @@ use tokio_util::sync::CancellationToken;
 use crate::metrics::ScorerMetrics;
 use crate::processor::{Outcome, Processor};
 use crate::registry::RegistryFollower;
+use crate::sales_wait::SalesWait;
 
 /// Name under which the scorer reports progress and health.
 pub const SERVICE: &str = "scorer";
 /// A follower has nothing to hand over when it ends: this is ample.
 const FOLLOWER_DEADLINE: Duration = Duration::from_secs(4);
+
+/// How often the way to a rebuilt market index is told.
+const CATCH_UP_REPORT: Duration = Duration::from_secs(2);
 
 /// How the scorer works.
 #[derive(Clone, Debug)]
@@ -45,6 +49,11 @@ pub struct ScorerConfig {
     pub model: String,
     /// Bounds of the market index; a champion brings its own way to look at it.
     pub market: MarketParams,
+    /// Sales outside are left out; none: no sale is.
+    pub area: Option<Area>,
+    /// How long a listing waits at most for sales that are older than it, by the records'
+    /// timestamps: for replays, whose sales come as fast as their listings. Zero: not at all.
+    pub sales_wait: Duration,
     /// Most bytes of the enrichment cache.
     pub cache_bytes: u64,
     /// Dead letters in a row that stop the service: then it is not the records that are
@@ -131,6 +140,7 @@ pub async fn run(config: ScorerConfig, context: ScorerContext) -> Result<(), Sco
     let mut service = Service {
         processor: Processor::new(
             PricingEngine::new(config.market),
+            config.area,
             config.cache_bytes,
             codec.clone(),
             &config.topics,
@@ -142,6 +152,7 @@ pub async fn run(config: ScorerConfig, context: ScorerContext) -> Result<(), Sco
         dead_letters_in_a_row: 0,
         refused: None,
         sales_topic: config.topics.sales(),
+        sales_wait: SalesWait::new(config.sales_wait),
         caught_up: false,
         context,
         config,
@@ -163,6 +174,7 @@ struct Service {
     /// Version that is champion and could not be served, once told.
     refused: Option<String>,
     sales_topic: Arc<str>,
+    sales_wait: SalesWait,
     caught_up: bool,
     context: ScorerContext,
     config: ScorerConfig,
@@ -171,13 +183,17 @@ struct Service {
 impl Service {
     async fn run(&mut self, follower: &mut Follower) -> Result<(), ScorerError> {
         // Listings wait until the market index and the registry are as the topics have them.
+        let mut report = tokio::time::interval(CATCH_UP_REPORT);
+        report.tick().await;
         while !self.caught_up {
             tokio::select! {
                 biased;
                 () = self.context.shutdown.cancelled() => return Ok(()),
+                _ = report.tick() => self.report_catch_up(follower.catch_up()),
                 event = follower.next() => self.follow(event).await?,
             }
         }
+        self.report_catch_up(follower.catch_up());
         self.context.health.set_ready("market_index");
         let config = PipelineConfig {
             service: SERVICE,
@@ -204,10 +220,44 @@ impl Service {
                 event = follower.next() => self.follow(event).await?,
                 batch = pipeline.next() => match batch? {
                     None => return Ok(()),
-                    Some(batch) => self.answer(&batch, pipeline).await?,
+                    Some(batch) => {
+                        self.await_sales(&batch, follower, pipeline).await?;
+                        self.answer(&batch, pipeline).await?;
+                    }
                 },
             }
         }
+    }
+
+    fn report_catch_up(&self, way: CatchUp) {
+        self.context.metrics.catch_up_ratio.set(way.share());
+        tracing::info!(
+            sales = self.processor.engine.indexed_sales(),
+            records = way.done,
+            of = way.of,
+            "market index at {:.0} %",
+            100.0 * way.share()
+        );
+    }
+
+    /// Follows sales until those before a batch's listings are in, or the wait is over.
+    async fn await_sales(
+        &mut self,
+        batch: &Batch,
+        follower: &mut Follower,
+        pipeline: &mut Pipeline,
+    ) -> Result<(), ScorerError> {
+        let Some(deadline) = self.sales_wait.begin(&batch.records) else { return Ok(()) };
+        while self.sales_wait.goes_on() {
+            tokio::select! {
+                biased;
+                () = self.context.shutdown.cancelled() => return Ok(()),
+                error = pipeline.tend() => return Err(error.into()),
+                event = follower.next() => self.follow(event).await?,
+                () = tokio::time::sleep_until(deadline) => self.sales_wait.give_up(),
+            }
+        }
+        Ok(())
     }
 
     /// Takes in sales and registry events.
@@ -226,6 +276,7 @@ impl Service {
                 let mut dead_letters = Vec::new();
                 for record in &records {
                     if *record.topic == *self.sales_topic {
+                        self.sales_wait.saw(record);
                         dead_letters.extend(self.processor.sale(record));
                     } else {
                         self.registry_event(record);

@@ -62,7 +62,7 @@ pub use config::BrokerConfig;
 pub use embedded::{Broker, EmbeddedBroker};
 pub use error::{KafkaError, PublishError};
 pub use fold::{Fold, FoldContext, run_fold};
-pub use follower::{Follower, FollowerEvent};
+pub use follower::{CatchUp, Follower, FollowerEvent};
 pub use group::{ConsumerEvent, GroupConfig, GroupConsumer, GroupProtocol, RevokeAck};
 pub use metrics::register_metrics;
 pub use offsets::{OffsetTracker, TrackerError};

@@ -206,6 +206,21 @@ impl Pipeline {
         }
     }
 
+    /// Ends transactions that are due, for a service that has a batch and waits for
+    /// something else. Returns when the pipeline cannot go on. Safe to use in `select!`.
+    pub async fn tend(&mut self) -> PipelineError {
+        loop {
+            let Output::ExactlyOnce(transactions) = &mut self.output else { pending().await };
+            if let Err(error) = transactions.end_if_due(&self.consumer, Instant::now()) {
+                return error.into();
+            }
+            let ended = transactions.until_ended_or_due().await;
+            if let Some(Err(error)) = ended.map(|ended| self.conclude(ended)) {
+                return error;
+            }
+        }
+    }
+
     /// Publishes what became of a batch and sees to it that its offsets are committed
     /// with it. Under at-least-once it waits for the acknowledgements; under
     /// exactly-once only for room.

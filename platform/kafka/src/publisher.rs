@@ -21,10 +21,9 @@ use crate::metrics::{self, METRICS};
 use crate::progress::Progress;
 use crate::record::{Delivered, Outgoing};
 
-/// Largest record, as key, payload and headers. A broker's default limit is
-/// 1,048,588 bytes for a batch with its own header; this leaves room for that, and
-/// for a 1,000,000-byte payload with 40 kB of headers.
-pub const MAX_RECORD_BYTES: usize = 1_040_000;
+/// Largest record, as key, payload and headers. Most topics take 1 MiB; the dead-letter
+/// topic takes a record of that size and its headers.
+pub const MAX_RECORD_BYTES: usize = 2_000_000;
 
 /// How long to wait before asking again whether a full queue has room. Room is
 /// announced a moment before it exists, so one wait may be missed.

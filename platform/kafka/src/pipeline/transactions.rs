@@ -215,7 +215,7 @@ impl Transactions {
             return self.ended().await;
         }
         match &self.open {
-            Some(open) if !self.revoking() => {
+            Some(open) if !self.revoking() && open.records < self.owner.config.max_records => {
                 let due = open.since + self.owner.config.commit_interval;
                 tokio::time::sleep_until(due.into()).await;
             }
