@@ -20,7 +20,7 @@ use crate::record::TopicPartition;
 
 /// How long one question to a broker may take. A cluster that elects a leader
 /// answers within a few seconds; beyond this a person should hear about it.
-const ADMIN_TIMEOUT: Duration = Duration::from_secs(15);
+pub(crate) const ADMIN_TIMEOUT: Duration = Duration::from_secs(15);
 /// Between two looks at a partition that has no leader yet.
 const ELECTION_PAUSE: Duration = Duration::from_millis(50);
 
