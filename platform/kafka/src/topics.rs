@@ -218,8 +218,9 @@ impl Probe {
         config: &BrokerConfig,
     ) -> Result<Self, KafkaError> {
         let brokers = config.bootstrap_servers.clone();
-        let consumer = BaseConsumer::from_config_and_context(settings, Journal::of(config))
-            .map_err(|error| KafkaError::of_creation(&brokers, error))?;
+        let consumer =
+            BaseConsumer::from_config_and_context(settings, Journal::of_questions(config))
+                .map_err(|error| KafkaError::of_creation(&brokers, error))?;
         if config.oauth_token_file.is_some() {
             hand_token(consumer.client())?;
         }
