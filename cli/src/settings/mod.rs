@@ -1,5 +1,7 @@
 //! Configuration: defaults, then file, then environment, then flags; checked once.
 
+mod schema_registry;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +13,7 @@ use schemas::TopicNames;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use self::schema_registry::SchemaRegistrySettings;
 use crate::args::Common;
 
 /// Everything that can be configured.
@@ -21,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) kafka: KafkaSettings,
     /// Topics.
     pub(crate) topics: TopicSettings,
+    /// The schema registry.
+    pub(crate) schema_registry: SchemaRegistrySettings,
     /// The model in the registry.
     pub(crate) model: ModelSettings,
     /// The scorer.
@@ -183,6 +188,7 @@ impl Settings {
             .try_deserialize()
             .map_err(|error| SettingsError::Shape(with_nearest(&error.to_string())))?;
         settings.apply(common);
+        settings.schema_registry.take_secrets(|name| std::env::var(name).ok());
         settings.check()?;
         Ok(settings)
     }
@@ -236,6 +242,7 @@ impl Settings {
             broker.validate().map_err(|error| section(format!("kafka.properties: {error}")))?;
         }
         self.topic_names()?;
+        self.schema_registry.config()?;
         self.training.check().map_err(|error| section(error.to_string()))?;
         self.retrain.check().map_err(|error| section(error.to_string()))?;
         self.monitor.rules.check().map_err(|error| section(format!("monitor.rules.{error}")))?;

@@ -9,9 +9,10 @@ use model_core::engine::{InstallError, PricingEngine};
 use model_core::market::MarketParams;
 use platform_kafka::{
     BrokerConfig, ConsumerEvent, Follower, FollowerEvent, GroupConfig, GroupConsumer, Header,
-    KafkaError, NextOffset, Outgoing, Progress, PublishError, Publisher, Record,
+    KafkaError, NextOffset, Outgoing, Progress, PublishError, Publisher, Record, payloads,
 };
 use platform_model_store::ModelStore;
+use platform_schema_registry::SchemaSource;
 use platform_telemetry::ServiceHealth;
 use schemas::{
     ALERT_CONTENT_TYPE, AlertError, Codec, CodecError, EncodeError, TopicNames, encode_alert,
@@ -56,6 +57,8 @@ pub struct ScorerContext {
     pub store: ModelStore,
     /// Positions of every service in the process.
     pub progress: Progress,
+    /// Where schemas come from.
+    pub schemas: SchemaSource,
     /// Readiness.
     pub health: ServiceHealth,
     /// Metrics.
@@ -117,7 +120,7 @@ pub fn register(progress: &Progress, topics: &TopicNames, partitions: i32) {
 pub async fn run(config: ScorerConfig, context: ScorerContext) -> Result<(), ScorerError> {
     context.health.expect("market_index");
     context.health.expect("listings");
-    let codec = Arc::new(Codec::new()?);
+    let codec = Arc::new(context.schemas.codec()?);
     let followed = [config.topics.sales(), config.topics.models()];
     let mut service = Service {
         processor: Processor::new(
@@ -219,6 +222,9 @@ impl Service {
                 self.swap_and_tell().await
             }
             Some(FollowerEvent::Records(records)) => {
+                if self.context.schemas.prepare(&self.codec, payloads(&records)).await.is_break() {
+                    return Ok(());
+                }
                 let mut dead_letters = Vec::new();
                 for record in &records {
                     if *record.topic == *self.sales_topic {
@@ -319,6 +325,9 @@ impl Service {
         records: &[Record],
         consumer: &GroupConsumer,
     ) -> Result<(), ScorerError> {
+        if self.context.schemas.prepare(&self.codec, payloads(records)).await.is_break() {
+            return Ok(());
+        }
         let timer = self.context.metrics.batch_seconds.start_timer();
         let mut outputs: Vec<Outgoing> = Vec::with_capacity(records.len());
         for record in records {

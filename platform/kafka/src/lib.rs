@@ -66,7 +66,7 @@ pub use metrics::register_metrics;
 pub use offsets::{OffsetTracker, TrackerError};
 pub use progress::{Progress, ProgressError};
 pub use publisher::{MAX_RECORD_BYTES, Publisher};
-pub use record::{Delivered, Header, NextOffset, Outgoing, Record, TopicPartition};
+pub use record::{Delivered, Header, NextOffset, Outgoing, Record, TopicPartition, payloads};
 pub use topics::{
     OffsetRange, TopicOutcome, TopicSpec, TopicStatus, check_connection, committed_offsets,
     create_topics, end_offsets, topic_record_counts,
