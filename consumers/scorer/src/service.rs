@@ -1,15 +1,17 @@
 //! The scorer's loop: three inputs, one owner of the state.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model_core::alert::{Alert, AlertState};
 use model_core::drift_report::Window;
 use model_core::engine::{InstallError, PricingEngine};
-use model_core::market::MarketParams;
+use model_core::market::{Area, MarketParams};
 use platform_kafka::{
-    BrokerConfig, ConsumerEvent, Follower, FollowerEvent, GroupConfig, GroupConsumer, Header,
-    KafkaError, NextOffset, Outgoing, Progress, PublishError, Publisher, Record, payloads,
+    Batch, BrokerConfig, CatchUp, Delivery, Follower, FollowerEvent, GroupConfig, Header,
+    KafkaError, NextOffset, Outgoing, Pipeline, PipelineConfig, PipelineError, Progress,
+    PublishError, Publisher, Record, payloads,
 };
 use platform_model_store::ModelStore;
 use platform_schema_registry::SchemaSource;
@@ -23,24 +25,37 @@ use tokio_util::sync::CancellationToken;
 use crate::metrics::ScorerMetrics;
 use crate::processor::{Outcome, Processor};
 use crate::registry::RegistryFollower;
+use crate::sales_wait::SalesWait;
 
 /// Name under which the scorer reports progress and health.
 pub const SERVICE: &str = "scorer";
-/// A drain that takes longer is given up: well below the broker's session time-out, so that
-/// partitions are not taken away in the middle of it.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(4);
+/// A follower has nothing to hand over when it ends: this is ample.
+const FOLLOWER_DEADLINE: Duration = Duration::from_secs(4);
+
+/// How often the way to a rebuilt market index is told.
+const CATCH_UP_REPORT: Duration = Duration::from_secs(2);
 
 /// How the scorer works.
 #[derive(Clone, Debug)]
 pub struct ScorerConfig {
     /// Topic names.
     pub topics: TopicNames,
-    /// Consumer group of the listings.
-    pub group_id: String,
+    /// How listings are read, and with whom.
+    pub listings: GroupConfig,
+    /// What is guaranteed of the answers.
+    pub delivery: Delivery,
+    /// Time to finish what is in flight when the service ends; below the session time-out,
+    /// so that partitions are not taken away in the middle of it.
+    pub drain_deadline: Duration,
     /// Name of the model in the registry.
     pub model: String,
     /// Bounds of the market index; a champion brings its own way to look at it.
     pub market: MarketParams,
+    /// Sales outside are left out; none: no sale is.
+    pub area: Option<Area>,
+    /// How long a listing waits at most for sales that are older than it, by the records'
+    /// timestamps: for replays, whose sales come as fast as their listings. Zero: not at all.
+    pub sales_wait: Duration,
     /// Most bytes of the enrichment cache.
     pub cache_bytes: u64,
     /// Dead letters in a row that stop the service: then it is not the records that are
@@ -79,6 +94,9 @@ pub enum ScorerError {
     /// An output could not be published.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// Listings cannot be read or answered any more.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
     /// An answer could not be encoded.
     #[error("cannot encode an answer: {0}")]
     Encode(#[from] EncodeError),
@@ -111,9 +129,10 @@ pub fn register(progress: &Progress, topics: &TopicNames, partitions: i32) {
 
 /// Runs until shutdown or failure.
 ///
-/// Delivery is at least once: a listing's offset is committed after its answer is
-/// acknowledged. The answer's id follows from topic, partition, offset and model version, so
-/// that a repeat can be told.
+/// Under [`Delivery::ExactlyOnce`] an answer and its listing's offset become visible in one
+/// transaction; under at-least-once the offset is committed after the answer is acknowledged.
+/// The answer's id follows from topic, partition, offset and model version, so that a repeat
+/// can be told.
 ///
 /// # Errors
 /// [`ScorerError`] when the broker is lost for good, or too many records in a row are bad.
@@ -125,6 +144,7 @@ pub async fn run(config: ScorerConfig, context: ScorerContext) -> Result<(), Sco
     let mut service = Service {
         processor: Processor::new(
             PricingEngine::new(config.market),
+            config.area,
             config.cache_bytes,
             codec.clone(),
             &config.topics,
@@ -136,6 +156,7 @@ pub async fn run(config: ScorerConfig, context: ScorerContext) -> Result<(), Sco
         dead_letters_in_a_row: 0,
         refused: None,
         sales_topic: config.topics.sales(),
+        sales_wait: SalesWait::new(config.sales_wait),
         caught_up: false,
         context,
         config,
@@ -144,7 +165,7 @@ pub async fn run(config: ScorerConfig, context: ScorerContext) -> Result<(), Sco
     let followed = followed.each_ref().map(|topic| &**topic);
     let mut follower = Follower::start(&context.broker, SERVICE, &followed)?;
     let result = service.run(&mut follower).await;
-    follower.close(DRAIN_DEADLINE).await?;
+    follower.close(FOLLOWER_DEADLINE).await?;
     result
 }
 
@@ -157,6 +178,7 @@ struct Service {
     /// Version that is champion and could not be served, once told.
     refused: Option<String>,
     sales_topic: Arc<str>,
+    sales_wait: SalesWait,
     caught_up: bool,
     context: ScorerContext,
     config: ScorerConfig,
@@ -165,47 +187,93 @@ struct Service {
 impl Service {
     async fn run(&mut self, follower: &mut Follower) -> Result<(), ScorerError> {
         // Listings wait until the market index and the registry are as the topics have them.
+        let mut report = tokio::time::interval(CATCH_UP_REPORT);
+        report.tick().await;
         while !self.caught_up {
             tokio::select! {
                 biased;
                 () = self.context.shutdown.cancelled() => return Ok(()),
+                _ = report.tick() => self.report_catch_up(follower.catch_up()),
                 event = follower.next() => self.follow(event).await?,
             }
         }
+        self.report_catch_up(follower.catch_up());
         self.context.health.set_ready("market_index");
-        let topic = self.config.topics.listings();
-        let listings = GroupConfig::new(&self.config.group_id, &[&topic]);
-        let mut consumer = GroupConsumer::start(&self.context.broker, listings)?;
+        let config = PipelineConfig {
+            service: SERVICE,
+            group: self.config.listings.clone(),
+            delivery: self.config.delivery.clone(),
+        };
+        let progress = self.context.progress.clone();
+        let mut pipeline = Pipeline::start(&self.context.broker, config, progress).await?;
         self.context.health.set_ready("listings");
-        let result = self.score(follower, &mut consumer).await;
-        consumer.close(DRAIN_DEADLINE).await?;
-        result
+        let result = self.score(follower, &mut pipeline).await;
+        let closed = pipeline.close(self.config.drain_deadline).await;
+        result.and(closed.map_err(ScorerError::from))
     }
 
     async fn score(
         &mut self,
         follower: &mut Follower,
-        consumer: &mut GroupConsumer,
+        pipeline: &mut Pipeline,
     ) -> Result<(), ScorerError> {
         loop {
             tokio::select! {
                 biased;
                 () = self.context.shutdown.cancelled() => return Ok(()),
-                event = follower.next() => self.follow(event).await?,
-                event = consumer.next() => match event {
+                event = follower.next() => self.follow_and_tend(event, pipeline).await?,
+                batch = pipeline.next() => match batch? {
                     None => return Ok(()),
-                    Some(ConsumerEvent::Batch(records)) => self.answer(&records, consumer).await?,
-                    Some(ConsumerEvent::Assigned(partitions)) => {
-                        tracing::info!(partitions = partitions.len(), "listings assigned");
+                    Some(batch) => {
+                        self.await_sales(&batch, follower, pipeline).await?;
+                        self.answer(&batch, pipeline).await?;
                     }
-                    // Batches are answered and committed one by one: nothing is in flight here.
-                    Some(ConsumerEvent::Revoked { partitions, ack }) => {
-                        tracing::info!(partitions = partitions.len(), "listings revoked");
-                        ack.acknowledge();
-                    }
-                    Some(ConsumerEvent::Failed(error)) => return Err(error.into()),
                 },
             }
+        }
+    }
+
+    fn report_catch_up(&self, way: CatchUp) {
+        self.context.metrics.catch_up_ratio.set(way.share());
+        tracing::info!(
+            sales = self.processor.engine.indexed_sales(),
+            records = way.done,
+            of = way.of,
+            "market index at {:.0} %",
+            100.0 * way.share()
+        );
+    }
+
+    /// Follows sales until those before a batch's listings are in, or the wait is over.
+    async fn await_sales(
+        &mut self,
+        batch: &Batch,
+        follower: &mut Follower,
+        pipeline: &mut Pipeline,
+    ) -> Result<(), ScorerError> {
+        let Some(deadline) = self.sales_wait.begin(&batch.records) else { return Ok(()) };
+        while self.sales_wait.goes_on() {
+            tokio::select! {
+                biased;
+                () = self.context.shutdown.cancelled() => return Ok(()),
+                error = pipeline.tend() => return Err(error.into()),
+                event = follower.next() => self.follow_and_tend(event, pipeline).await?,
+                () = tokio::time::sleep_until(deadline) => self.sales_wait.give_up(),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in sales and registry events. Their schemas may have to be asked for.
+    async fn follow_and_tend(
+        &mut self,
+        event: Option<FollowerEvent>,
+        pipeline: &mut Pipeline,
+    ) -> Result<(), ScorerError> {
+        tokio::select! {
+            biased;
+            followed = self.follow(event) => followed,
+            error = pipeline.tend() => Err(error.into()),
         }
     }
 
@@ -228,6 +296,7 @@ impl Service {
                 let mut dead_letters = Vec::new();
                 for record in &records {
                     if *record.topic == *self.sales_topic {
+                        self.sales_wait.saw(record);
                         dead_letters.extend(self.processor.sale(record));
                     } else {
                         self.registry_event(record);
@@ -319,18 +388,30 @@ impl Service {
         Ok(())
     }
 
-    /// Prices a batch, publishes the answers and commits the batch once they are acknowledged.
-    async fn answer(
-        &mut self,
-        records: &[Record],
-        consumer: &GroupConsumer,
-    ) -> Result<(), ScorerError> {
-        if self.context.schemas.prepare(&self.codec, payloads(records)).await.is_break() {
+    /// Asks for the schemas of a batch that are not known yet, which may take a while.
+    async fn explain(
+        &self,
+        batch: &Batch,
+        pipeline: &mut Pipeline,
+    ) -> Result<ControlFlow<()>, ScorerError> {
+        tokio::select! {
+            biased;
+            explained = self.context.schemas.prepare(&self.codec, payloads(&batch.records)) => {
+                Ok(explained)
+            }
+            error = pipeline.tend() => Err(error.into()),
+        }
+    }
+
+    /// Prices a batch and hands the answers on.
+    async fn answer(&mut self, batch: &Batch, pipeline: &mut Pipeline) -> Result<(), ScorerError> {
+        // Told to stop while schemas were waited for: whoever comes next reads the batch again.
+        if self.explain(batch, pipeline).await?.is_break() {
             return Ok(());
         }
         let timer = self.context.metrics.batch_seconds.start_timer();
-        let mut outputs: Vec<Outgoing> = Vec::with_capacity(records.len());
-        for record in records {
+        let mut outputs: Vec<Outgoing> = Vec::with_capacity(batch.records.len());
+        for record in &batch.records {
             match self.processor.listing(record)? {
                 Outcome::Answered(outgoing) => {
                     self.dead_letters_in_a_row = 0;
@@ -343,10 +424,8 @@ impl Service {
             }
         }
         timer.observe_duration();
-        self.publisher.publish(outputs).await?;
-        consumer.commit(&NextOffset::of_batch(records))?;
-        self.processed(records);
-        match records.last() {
+        pipeline.answer(batch, outputs).await?;
+        match batch.records.last() {
             Some(last) if self.dead_letters_in_a_row >= self.config.max_dead_letters_in_a_row => {
                 Err(ScorerError::TooManyDeadLetters {
                     count: self.dead_letters_in_a_row,

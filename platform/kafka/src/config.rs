@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
@@ -16,7 +17,7 @@ const EMBEDDED_FETCH_WAIT_MS: &str = "3";
 
 /// Properties that carry the delivery guarantee or the identity of a client.
 /// They are refused in [`BrokerConfig::properties`].
-const RESERVED: [&str; 16] = [
+const RESERVED: [&str; 18] = [
     "acks",
     "auto.offset.reset",
     "bootstrap.servers",
@@ -25,7 +26,9 @@ const RESERVED: [&str; 16] = [
     "enable.auto.offset.store",
     "enable.idempotence",
     "enable.partition.eof",
+    "isolation.level",
     "group.id",
+    "group.protocol",
     "heartbeat.interval.ms",
     "log.queue",
     "max.poll.interval.ms",
@@ -161,6 +164,22 @@ impl BrokerConfig {
         Ok(producer)
     }
 
+    /// A producer whose records become visible by transaction. A record that cannot
+    /// be delivered is reported when the transaction would have timed out.
+    pub(crate) fn transactional_producer(
+        &self,
+        transactional_id: &str,
+        timeout: Duration,
+    ) -> Result<ClientConfig, KafkaError> {
+        let mut producer = self.producer()?;
+        let timeout = timeout.as_millis().to_string();
+        producer
+            .set("transactional.id", transactional_id)
+            .set("transaction.timeout.ms", &timeout)
+            .set("delivery.timeout.ms", &timeout);
+        Ok(producer)
+    }
+
     pub(crate) fn consumer(&self, group_id: &str) -> Result<ClientConfig, KafkaError> {
         let mut consumer = self.client()?;
         let mut set = |name: &str, value: &str| {
@@ -183,6 +202,8 @@ impl BrokerConfig {
             .set("group.id", group_id)
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
+            // What a transaction has not committed may never have happened.
+            .set("isolation.level", "read_committed")
             // A group without a committed offset starts at the oldest record:
             // skipping what came before its first start would be a silent loss.
             .set("auto.offset.reset", "earliest");

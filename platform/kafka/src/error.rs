@@ -94,6 +94,27 @@ pub enum KafkaError {
         /// What the client library said.
         reason: String,
     },
+    /// Transactions cannot be begun.
+    #[error("transactional id `{transactional_id}` at {brokers}: {reason}")]
+    Transaction {
+        /// The transactional id.
+        transactional_id: String,
+        /// The bootstrap servers.
+        brokers: String,
+        /// What the client library said.
+        reason: String,
+    },
+    /// Another process has taken the transactional id over.
+    #[error(
+        "transactional id `{transactional_id}` was taken over by another process: give each \
+         instance an id of its own ({reason})"
+    )]
+    Fenced {
+        /// The transactional id.
+        transactional_id: String,
+        /// What the client library said.
+        reason: String,
+    },
     /// Something took longer than it was given.
     #[error("{operation} took longer than {seconds} s")]
     Timeout {
@@ -123,6 +144,8 @@ impl KafkaError {
             Self::Partition { .. } => "partition",
             Self::AccessRefused { .. } => "access_refused",
             Self::Consumer { .. } => "consumer",
+            Self::Transaction { .. } => "transaction",
+            Self::Fenced { .. } => "fenced",
             Self::Timeout { .. } => "timeout",
             Self::Closed { .. } => "closed",
         }

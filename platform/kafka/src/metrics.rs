@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use prometheus::{IntCounterVec, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, IntCounterVec, Opts, Registry};
 
 /// Counters by topic or group: both are bounded by the configuration.
 pub(crate) struct Metrics {
@@ -11,6 +11,8 @@ pub(crate) struct Metrics {
     pub(crate) read: Option<IntCounterVec>,
     pub(crate) read_bytes: Option<IntCounterVec>,
     pub(crate) revocations: Option<IntCounterVec>,
+    pub(crate) transactions: Option<IntCounterVec>,
+    pub(crate) commit_seconds: Option<Histogram>,
 }
 
 pub(crate) static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
@@ -35,7 +37,29 @@ pub(crate) static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
         "Revocations, by whether the service had drained its records in time.",
         &["group", "outcome"],
     ),
+    transactions: counter(
+        "homestream_kafka_transactions_total",
+        "Transactions, by outcome: committed or aborted.",
+        &["outcome"],
+    ),
+    commit_seconds: histogram(
+        "homestream_kafka_commit_seconds",
+        "Time to commit a transaction, its offsets included.",
+    ),
 });
+
+/// Half a millisecond to 16 s.
+fn histogram(name: &str, help: &str) -> Option<Histogram> {
+    let buckets = prometheus::exponential_buckets(0.000_5, 2.0, 16).ok()?;
+    Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets)).ok()
+}
+
+/// Adds an observation to a histogram.
+pub(crate) fn observe(histogram: &Option<Histogram>, value: f64) {
+    if let Some(histogram) = histogram {
+        histogram.observe(value);
+    }
+}
 
 fn counter(name: &str, help: &str, labels: &[&str]) -> Option<IntCounterVec> {
     IntCounterVec::new(Opts::new(name, help), labels).ok()
@@ -59,7 +83,11 @@ pub fn register_metrics(registry: &Registry) -> Result<(), prometheus::Error> {
         &metrics.read,
         &metrics.read_bytes,
         &metrics.revocations,
+        &metrics.transactions,
     ];
+    if let Some(histogram) = &metrics.commit_seconds {
+        registry.register(Box::new(histogram.clone()))?;
+    }
     for family in families.into_iter().flatten() {
         registry.register(Box::new(family.clone()))?;
     }
@@ -79,6 +107,8 @@ mod tests {
         add(&METRICS.published, &["t"], 1);
         add(&METRICS.unpublished, &["t", "timed_out"], 1);
         add(&METRICS.revocations, &["g", "drained"], 1);
-        assert_eq!(registry.gather().len(), 5);
+        add(&METRICS.transactions, &["committed"], 1);
+        observe(&METRICS.commit_seconds, 0.01);
+        assert_eq!(registry.gather().len(), 7);
     }
 }
