@@ -188,7 +188,7 @@ mod tests {
             assert!(error.contains(told), "{error}");
         }
         let error = toml::from_str::<SchemaRegistrySettings>("on_unknown_id = 'skip'").unwrap_err();
-        assert!(error.to_string().contains("`dead_letter` or `wait`"), "{error}");
+        assert!(error.to_string().contains("on_unknown_id is \"skip\", expected"), "{error}");
     }
 
     #[test]

@@ -68,13 +68,28 @@ pub struct Secret(String);
 /// What becomes of records whose schema id the registry cannot explain: it does not know the
 /// id, or cannot be asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", try_from = "String")]
 pub enum OnUnknownId {
     /// They cannot be decoded, and go where such records go; the service goes on.
     #[default]
     DeadLetter,
     /// They and those after them wait until the registry explains it.
     Wait,
+}
+
+// Derived, the error would not say what is accepted.
+impl TryFrom<String> for OnUnknownId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "dead_letter" => Ok(Self::DeadLetter),
+            "wait" => Ok(Self::Wait),
+            _ => Err(format!(
+                "schema_registry.on_unknown_id is {text:?}, expected \"dead_letter\" or \"wait\""
+            )),
+        }
+    }
 }
 
 /// How schemas get their ids at the start.

@@ -44,7 +44,7 @@ pub(crate) struct Kept {
     pub(crate) authorization: Option<String>,
 }
 
-/// A registry that runs until it is stopped or dropped.
+/// A registry that runs until it is stopped, or its runtime ends.
 pub(crate) struct Fake {
     pub(crate) address: SocketAddr,
     kept: Arc<Mutex<Kept>>,
