@@ -30,11 +30,15 @@ pub(crate) struct Market {
 }
 
 impl Market {
-    /// Loads the file and plans its replay.
+    /// Loads the file and plans its replay; `codec` writes its records.
     ///
     /// # Errors
     /// Wrong usage when the file, its mapping or a share is wrong.
-    pub(crate) fn load(args: &ReplayArgs, topics: &TopicNames) -> Result<Self, CliError> {
+    pub(crate) fn load(
+        args: &ReplayArgs,
+        topics: &TopicNames,
+        codec: Codec,
+    ) -> Result<Self, CliError> {
         let Sales { sales, warnings } = Sales::load(&args.data, args.mapping.as_deref())?;
         let plan = plan_replay(sales, args.history)
             .map_err(|error| CliError::usage(anyhow!("--history: {error}")))?;
@@ -46,7 +50,6 @@ impl Market {
                 "{shown} leaves no sale to replay: lower --history"
             )));
         };
-        let codec = Codec::new().map_err(CliError::failed)?;
         let records = Records::new(codec, topics);
         let garbage = make_garbage(&plan, args.garbage.unwrap_or(0.0), &records)?;
         Ok(Self { records, plan, garbage, first_live, last_event, warnings })

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use platform_kafka::{Outgoing, Progress, Publisher};
 use producers::ReplayEvent;
+use schemas::RecordKind;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{ReplayArgs, Speed};
@@ -25,7 +26,12 @@ pub(crate) async fn run(
     interrupted: CancellationToken,
 ) -> Result<(), CliError> {
     let topics = settings.topic_names().map_err(CliError::usage)?;
-    let market = Market::load(&args, &topics)?;
+    let writes = [RecordKind::Listing, RecordKind::Sale];
+    let Some(schemas) = serve::schema_source(&settings, &writes, &interrupted).await? else {
+        return Ok(());
+    };
+    let codec = schemas.codec().map_err(CliError::failed)?;
+    let market = Market::load(&args, &topics, codec)?;
     market.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let broker = serve::connect(&settings).await?;
     let publisher = Publisher::new(&broker, Progress::new()).map_err(CliError::failed)?;

@@ -11,8 +11,10 @@ use platform_kafka::{
     create_topics as create,
 };
 use platform_model_store::ModelStore;
+use platform_schema_registry::{RegistryError, SchemaSource};
 use platform_telemetry::ServiceHealth;
 use prometheus::Registry;
+use schemas::RecordKind;
 use scorer::{ScorerConfig, ScorerContext, ScorerMetrics};
 use tokio_util::sync::CancellationToken;
 use trainer::{TrainerConfig, TrainerContext, TrainerMetrics};
@@ -27,6 +29,7 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(crate) struct Deployment {
     pub(crate) broker: BrokerConfig,
+    pub(crate) schemas: SchemaSource,
     pub(crate) progress: Progress,
     pub(crate) health: ServiceHealth,
     pub(crate) registry: Registry,
@@ -47,6 +50,7 @@ pub(crate) async fn metrics_server(
         .with_context(|| format!("metrics.listen is {listen:?}, expected HOST:PORT"))
         .map_err(CliError::Usage)?;
     platform_kafka::register_metrics(registry).map_err(CliError::failed)?;
+    platform_schema_registry::register_metrics(registry).map_err(CliError::failed)?;
     platform_telemetry::serve_metrics(address, registry.clone(), health.clone(), shutdown.clone())
         .await
         .map_err(CliError::failed)
@@ -110,6 +114,24 @@ pub(crate) async fn connect(settings: &Settings) -> Result<BrokerConfig, CliErro
     Ok(config)
 }
 
+/// Where schemas come from, once every record of `writes` has its id in the configured
+/// registry; `None` when the process was told to stop first.
+pub(crate) async fn schema_source(
+    settings: &Settings,
+    writes: &[RecordKind],
+    shutdown: &CancellationToken,
+) -> Result<Option<SchemaSource>, CliError> {
+    let config = settings.schema_registry.config().map_err(CliError::usage)?;
+    let Some(config) = config else { return Ok(Some(SchemaSource::built_in())) };
+    let topics = settings.topic_names().map_err(CliError::usage)?;
+    match SchemaSource::connect(&config, topics, writes, shutdown.clone()).await {
+        Ok(schemas) => Ok(Some(schemas)),
+        Err(RegistryError::Interrupted) => Ok(None),
+        Err(error @ RegistryError::Setting { .. }) => Err(CliError::usage(error)),
+        Err(error) => Err(CliError::failed(error)),
+    }
+}
+
 pub(crate) fn open_store(settings: &Settings) -> Result<ModelStore, CliError> {
     ModelStore::open(&settings.model.artifacts)
         .context("model.artifacts (--artifacts)")
@@ -136,6 +158,7 @@ pub(crate) fn scorer_parts(
     let context = ScorerContext {
         broker: deployment.broker.clone(),
         store: open_store(settings)?,
+        schemas: deployment.schemas.clone(),
         progress: deployment.progress.clone(),
         health: deployment.health.clone(),
         metrics: ScorerMetrics::register(&deployment.registry).map_err(CliError::failed)?,
@@ -157,6 +180,7 @@ pub(crate) fn monitor_parts(
     let context = MonitorContext {
         broker: deployment.broker.clone(),
         store: open_store(settings)?,
+        schemas: deployment.schemas.clone(),
         progress: deployment.progress.clone(),
         health: deployment.health.clone(),
         metrics: MonitorMetrics::register(&deployment.registry).map_err(CliError::failed)?,
@@ -180,6 +204,7 @@ pub(crate) fn trainer_parts(
     let context = TrainerContext {
         broker: deployment.broker.clone(),
         store: open_store(settings)?,
+        schemas: deployment.schemas.clone(),
         progress: deployment.progress.clone(),
         health: deployment.health.clone(),
         metrics: TrainerMetrics::register(&deployment.registry).map_err(CliError::failed)?,
@@ -189,40 +214,52 @@ pub(crate) fn trainer_parts(
     Ok((config, context))
 }
 
-/// A deployment of one service against a remote broker, its metrics served.
-async fn alone(settings: &Settings, shutdown: CancellationToken) -> Result<Deployment, CliError> {
+/// A deployment of one service, which writes `writes`, against a remote broker, its metrics
+/// served; `None` when it was told to stop first.
+async fn alone(
+    settings: &Settings,
+    writes: &[RecordKind],
+    shutdown: CancellationToken,
+) -> Result<Option<Deployment>, CliError> {
     let registry = Registry::new();
     let health = ServiceHealth::default();
     let listening = metrics_server(settings, &registry, &health, &shutdown).await?;
     let broker = connect(settings).await?;
     tracing::info!(%listening, "serving /metrics, /healthz and /readyz");
-    Ok(Deployment {
+    let Some(schemas) = schema_source(settings, writes, &shutdown).await? else {
+        return Ok(None);
+    };
+    Ok(Some(Deployment {
         broker,
+        schemas,
         progress: Progress::new(),
         health,
         registry,
         clock: EventClock::from_records(),
         shutdown,
-    })
+    }))
 }
 
 /// `homestream score`.
 pub(crate) async fn score(settings: Settings, stop: CancellationToken) -> Result<(), CliError> {
-    let deployment = alone(&settings, stop).await?;
+    let writes = [RecordKind::PriceEstimate];
+    let Some(deployment) = alone(&settings, &writes, stop).await? else { return Ok(()) };
     let (config, context) = scorer_parts(&settings, &deployment)?;
     scorer::run(config, context).await.map_err(CliError::failed)
 }
 
 /// `homestream monitor`.
 pub(crate) async fn monitor(settings: Settings, stop: CancellationToken) -> Result<(), CliError> {
-    let deployment = alone(&settings, stop).await?;
+    let writes = [RecordKind::DriftReport];
+    let Some(deployment) = alone(&settings, &writes, stop).await? else { return Ok(()) };
     let (config, context) = monitor_parts(&settings, &deployment)?;
     monitor::run(config, context).await.map_err(CliError::failed)
 }
 
 /// `homestream train`.
 pub(crate) async fn train(settings: Settings, stop: CancellationToken) -> Result<(), CliError> {
-    let deployment = alone(&settings, stop).await?;
+    let writes = [RecordKind::RegistryEvent];
+    let Some(deployment) = alone(&settings, &writes, stop).await? else { return Ok(()) };
     let (config, context) = trainer_parts(&settings, &deployment)?;
     trainer::run(config, context).await.map_err(CliError::failed)
 }

@@ -17,9 +17,10 @@ use model_core::registry::RegistryEvent;
 
 use crate::error::{CodecError, DecodeError, EncodeError, MESSAGE_CHARS, shorten_to};
 use crate::fingerprint::schema_fingerprint;
-use crate::frame::{Frame, Input};
+use crate::frame::{Frame, Input, Writer, registry_framing};
 use crate::kind::RecordKind;
 use crate::locate::unreadable_field;
+use crate::registered::RegisteredSchemas;
 use crate::wire::{
     DriftReportWire, ListingWire, PriceEstimateWire, RegistryEventWire, SaleWire, Wire,
 };
@@ -50,15 +51,18 @@ pub struct PublishedEstimate {
 
 /// Encodes domain types for Kafka and decodes what Kafka brings.
 ///
-/// Schemas are parsed once a process, fingerprints computed once a codec; a codec is
-/// immutable and can be shared between threads.
+/// Schemas are parsed once a process, fingerprints computed once a codec. A codec can be shared
+/// between threads; all that changes after it was made are the schemas that it
+/// [learns](Codec::learn) by their ids in a schema registry.
 pub struct Codec {
     formats: [Format; RecordKind::ALL.len()],
-    max_record_bytes: usize,
+    pub(crate) max_record_bytes: usize,
+    /// `None`: no schema registry, schemas go by their fingerprints.
+    pub(crate) registered: Option<RegisteredSchemas>,
 }
 
 /// What is known of one record's encoding.
-struct Format {
+pub(crate) struct Format {
     schema: &'static Schema,
     fingerprint: [u8; 8],
     library_fingerprint: [u8; 8],
@@ -105,7 +109,7 @@ impl Codec {
             Format::new(drift)?,
             Format::new(registry)?,
         ];
-        Ok(Self { formats, max_record_bytes })
+        Ok(Self { formats, max_record_bytes, registered: None })
     }
 
     /// Also accepts records written with `writer_schema` (JSON), in single-object encoding
@@ -141,8 +145,8 @@ impl Codec {
     pub fn decode_listing(&self, bytes: &[u8]) -> Result<Listing, DecodeError> {
         match self.frame(RecordKind::Listing, bytes)? {
             Frame::Json(json) => ListingWire::from_json(json)?.try_into(),
-            Frame::Avro { fingerprint, datum } => {
-                self.read::<ListingWire<'static>>(fingerprint, datum)?.try_into()
+            Frame::Avro { writer, datum } => {
+                self.read::<ListingWire<'static>>(writer, datum)?.try_into()
             }
         }
     }
@@ -162,8 +166,8 @@ impl Codec {
     pub fn decode_sale(&self, bytes: &[u8]) -> Result<Sale, DecodeError> {
         match self.frame(RecordKind::Sale, bytes)? {
             Frame::Json(json) => SaleWire::from_json(json)?.try_into(),
-            Frame::Avro { fingerprint, datum } => {
-                self.read::<SaleWire<'static>>(fingerprint, datum)?.try_into()
+            Frame::Avro { writer, datum } => {
+                self.read::<SaleWire<'static>>(writer, datum)?.try_into()
             }
         }
     }
@@ -223,7 +227,7 @@ impl Codec {
         self.decode::<RegistryEventWire<'static>>(bytes)?.try_into()
     }
 
-    fn format(&self, kind: RecordKind) -> &Format {
+    pub(crate) fn format(&self, kind: RecordKind) -> &Format {
         &self.formats[kind as usize]
     }
 
@@ -234,8 +238,13 @@ impl Codec {
     ) -> Result<Vec<u8>, EncodeError> {
         let format = self.format(kind);
         let mut bytes = Vec::with_capacity(INITIAL_CAPACITY);
-        bytes.extend_from_slice(&SINGLE_OBJECT_MAGIC);
-        bytes.extend_from_slice(&format.fingerprint);
+        match self.written_id(kind) {
+            Some(id) => bytes.extend_from_slice(&registry_framing(id)),
+            None => {
+                bytes.extend_from_slice(&SINGLE_OBJECT_MAGIC);
+                bytes.extend_from_slice(&format.fingerprint);
+            }
+        }
         format
             .writer
             .write_ser(&mut bytes, wire)
@@ -257,13 +266,22 @@ impl Codec {
 
     fn decode<W: Wire>(&self, bytes: &[u8]) -> Result<W, DecodeError> {
         match self.frame(W::KIND, bytes)? {
-            Frame::Avro { fingerprint, datum } => self.read(fingerprint, datum),
+            Frame::Avro { writer, datum } => self.read(writer, datum),
             Frame::Json(json) => Err(Frame::unknown(W::KIND, json)),
         }
     }
 
-    fn read<W: Wire>(&self, fingerprint: [u8; 8], datum: &[u8]) -> Result<W, DecodeError> {
+    fn read<W: Wire>(&self, writer: Writer, datum: &[u8]) -> Result<W, DecodeError> {
         let format = self.format(W::KIND);
+        let fingerprint = match writer {
+            Writer::Fingerprint(fingerprint) => fingerprint,
+            Writer::Id(id) => {
+                return match self.registered(W::KIND, id)? {
+                    None => format.read_current(datum),
+                    Some(schema) => format.read_other(&schema, datum),
+                };
+            }
+        };
         if format.is_current(fingerprint) {
             return format.read_current(datum);
         }
@@ -315,13 +333,23 @@ impl Format {
         if self.knows(fingerprint) {
             return Ok(());
         }
-        if let Some(detail) = writer_check::fault(&schema) {
-            return Err(CodecError::Incompatible { kind, detail });
-        }
-        SchemaCompatibility::can_read(&schema, self.schema)
-            .map_err(|error| CodecError::Incompatible { kind, detail: error.to_string() })?;
+        self.check_readable(kind, &schema)?;
         let fingerprints = [fingerprint, library_fingerprint(&schema)];
         self.others.push(OtherSchema { fingerprints, schema });
+        Ok(())
+    }
+
+    /// Whether data of a writer's schema can be read as this record, and safely.
+    pub(crate) fn check_readable(
+        &self,
+        kind: RecordKind,
+        schema: &Schema,
+    ) -> Result<(), CodecError> {
+        if let Some(detail) = writer_check::fault(schema) {
+            return Err(CodecError::Incompatible { kind, detail });
+        }
+        SchemaCompatibility::can_read(schema, self.schema)
+            .map_err(|error| CodecError::Incompatible { kind, detail: error.to_string() })?;
         Ok(())
     }
 
@@ -330,7 +358,7 @@ impl Format {
             || self.others.iter().any(|other| other.fingerprints.contains(&fingerprint))
     }
 
-    fn is_current(&self, fingerprint: [u8; 8]) -> bool {
+    pub(crate) fn is_current(&self, fingerprint: [u8; 8]) -> bool {
         self.fingerprint == fingerprint || self.library_fingerprint == fingerprint
     }
 
@@ -393,12 +421,12 @@ pub(crate) fn current_schema(kind: RecordKind) -> Result<&'static Schema, CodecE
     parsed.as_ref().map_err(CodecError::clone)
 }
 
-fn parse(kind: RecordKind, json: &str) -> Result<Schema, CodecError> {
+pub(crate) fn parse(kind: RecordKind, json: &str) -> Result<Schema, CodecError> {
     Schema::parse_str(json)
         .map_err(|error| CodecError::InvalidSchema { kind, detail: describe(error) })
 }
 
-fn fingerprint(kind: RecordKind, json: &str) -> Result<[u8; 8], CodecError> {
+pub(crate) fn fingerprint(kind: RecordKind, json: &str) -> Result<[u8; 8], CodecError> {
     schema_fingerprint(json).ok_or_else(|| {
         let detail = "its canonical form cannot be written".to_owned();
         CodecError::InvalidSchema { kind, detail }

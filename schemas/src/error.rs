@@ -23,6 +23,19 @@ pub enum CodecError {
         /// What does not fit.
         detail: String,
     },
+    /// A schema registry's schemas are not learned without end.
+    #[error(
+        "{limit} schemas of {kind} have been learned from the schema registry, schema {schema_id} \
+         is one too many: restart the service, or register fewer schemas under its topic"
+    )]
+    TooManySchemas {
+        /// The record that they describe.
+        kind: RecordKind,
+        /// The id that was to be learned.
+        schema_id: u32,
+        /// The most that are learned.
+        limit: usize,
+    },
     /// Avro was used in this process before, with a larger allocation limit than is safe here.
     #[error(
         "the process-wide Avro allocation limit is {actual} bytes, at most {limit} is accepted: \
@@ -105,7 +118,7 @@ pub enum DecodeError {
     /// The record names a schema by its id in a schema registry.
     #[error(
         "record is framed for a schema registry (0x00, schema id {schema_id}), and no schema \
-         registry is configured; produce Avro single-object encoding instead"
+         registry is configured: set schema_registry.url, or produce Avro single-object encoding"
     )]
     SchemaRegistryNotConfigured {
         /// The id in the registry.
@@ -120,6 +133,27 @@ pub enum DecodeError {
         expected: RecordKind,
         /// The fingerprints that are known, comma-separated.
         known: String,
+    },
+    /// The id belongs to no schema that this codec was told of.
+    #[error(
+        "no schema with the id {schema_id} is known for {expected}: the schema registry has none, \
+         or could not be asked when the record came"
+    )]
+    UnknownSchemaId {
+        /// The id in the registry.
+        schema_id: u32,
+        /// The record that was expected.
+        expected: RecordKind,
+    },
+    /// The registry knows the schema, but its data cannot be read as this record.
+    #[error("schema {schema_id} of the schema registry cannot be read as {expected}: {detail}")]
+    UnusableSchema {
+        /// The id in the registry.
+        schema_id: u32,
+        /// The record that was expected.
+        expected: RecordKind,
+        /// What does not fit.
+        detail: String,
     },
     /// The bytes hold a record of another kind.
     #[error("record is a {found}, expected a {expected}")]
@@ -219,12 +253,14 @@ pub enum DecodeError {
 
 impl DecodeError {
     /// Every code that [`DecodeError::code`] can return.
-    pub const CODES: [&'static str; 16] = [
+    pub const CODES: [&'static str; 18] = [
         "empty",
         "too_large",
         "unknown_framing",
         "schema_registry_not_configured",
         "unknown_schema",
+        "unknown_schema_id",
+        "unusable_schema",
         "wrong_record",
         "truncated",
         "malformed",
@@ -246,6 +282,8 @@ impl DecodeError {
             Self::UnknownFraming { .. } => "unknown_framing",
             Self::SchemaRegistryNotConfigured { .. } => "schema_registry_not_configured",
             Self::UnknownSchema { .. } => "unknown_schema",
+            Self::UnknownSchemaId { .. } => "unknown_schema_id",
+            Self::UnusableSchema { .. } => "unusable_schema",
             Self::WrongRecord { .. } => "wrong_record",
             Self::Truncated { .. } => "truncated",
             Self::Malformed { .. } => "malformed",

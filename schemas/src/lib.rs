@@ -6,9 +6,11 @@
 //!
 //! # Formats
 //! [`Codec`] writes Avro *single-object encoding*: `0xC3 0x01`, the schema's CRC-64-AVRO
-//! fingerprint (8 bytes, little-endian), the datum. It recognises what it reads by the first
-//! bytes: that encoding, plain JSON (`{`, listings and sales only) and, to say clearly that
-//! it is not configured, the framing of a schema registry (`0x00`).
+//! fingerprint (8 bytes, little-endian), the datum; or, once it was given the schema's id
+//! ([`Codec::write_as`]), the framing of a Confluent schema registry: `0x00`, the id (4 bytes,
+//! big-endian), the datum. It recognises what it reads by the first bytes: those encodings and
+//! plain JSON (`{`, listings and sales only). Ids have to be [learned](Codec::learn) first;
+//! whoever can ask the registry does so for each [`Codec::unknown_id`].
 //!
 //! ```
 //! use schemas::Codec;
@@ -48,6 +50,7 @@ mod kind;
 mod locate;
 mod price_file;
 mod readable;
+mod registered;
 mod topics;
 mod wire;
 mod writer_check;

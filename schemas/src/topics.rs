@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::kind::RecordKind;
+
 /// Longest topic name that Kafka accepts, in bytes.
 const MAX_TOPIC_BYTES: usize = 249;
 /// The name with the longest suffix.
@@ -158,6 +160,27 @@ impl TopicNames {
         self.dead_letters.clone()
     }
 
+    /// The topic that holds the champion's records of this kind.
+    pub fn of(&self, kind: RecordKind) -> Arc<str> {
+        match kind {
+            RecordKind::Listing => self.listings(),
+            RecordKind::Sale => self.sales(),
+            RecordKind::PriceEstimate => self.prices(),
+            RecordKind::DriftReport => self.drift(),
+            RecordKind::RegistryEvent => self.models(),
+        }
+    }
+
+    /// The Avro records that a topic holds; `None` for one that holds others, or is not ours.
+    pub fn kind_of(&self, topic: &str) -> Option<RecordKind> {
+        if *topic == *self.prices_shadow {
+            return Some(RecordKind::PriceEstimate);
+        }
+        let names = [&self.listings, &self.sales, &self.prices, &self.drift, &self.models];
+        let at = names.into_iter().position(|name| **name == *topic)?;
+        RecordKind::ALL.get(at).copied()
+    }
+
     /// Every topic with its settings.
     pub fn settings(&self) -> [TopicSettings; 8] {
         let topic = |name: &Arc<str>, cleanup_policy, retention_ms| TopicSettings {
@@ -209,6 +232,18 @@ mod tests {
             assert_eq!(topic.max_message_bytes, dead_letters.then_some(2_097_152));
         }
         assert_eq!(&*TopicNames::new("").unwrap().models(), "models.v1");
+    }
+
+    #[test]
+    fn a_topic_tells_its_records_and_records_their_topic() {
+        let topics = TopicNames::new("homes.").unwrap();
+        for kind in RecordKind::ALL {
+            assert_eq!(topics.kind_of(&topics.of(kind)), Some(kind));
+        }
+        assert_eq!(topics.kind_of(&topics.prices_shadow()), Some(RecordKind::PriceEstimate));
+        for other in [&*topics.alerts(), &*topics.dead_letters(), "listings.v1", ""] {
+            assert_eq!(topics.kind_of(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Configuration: defaults, then file, then environment, then flags; checked once.
 
 mod kafka;
+mod schema_registry;
 mod scorer;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use self::kafka::KafkaSettings;
+use self::schema_registry::SchemaRegistrySettings;
 use self::scorer::ScorerSettings;
 use crate::args::Common;
 
@@ -26,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) kafka: KafkaSettings,
     /// Topics.
     pub(crate) topics: TopicSettings,
+    /// The schema registry.
+    pub(crate) schema_registry: SchemaRegistrySettings,
     /// The model in the registry.
     pub(crate) model: ModelSettings,
     /// Sales outside are left out of index and trainings: `south`, `west`, `north`, `east`.
@@ -160,6 +164,7 @@ impl Settings {
             .map_err(|error| SettingsError::Shape(with_nearest(&error.to_string())))?;
         settings.apply(common);
         settings.kafka.resolve()?;
+        settings.schema_registry.take_secrets(|name| std::env::var(name).ok());
         settings.check()?;
         Ok(settings)
     }
@@ -206,6 +211,7 @@ impl Settings {
             broker.validate().map_err(|error| section(format!("kafka.properties: {error}")))?;
         }
         self.topic_names()?;
+        self.schema_registry.config()?;
         self.training.check().map_err(|error| section(error.to_string()))?;
         self.retrain.check().map_err(|error| section(error.to_string()))?;
         self.monitor.rules.check().map_err(|error| section(format!("monitor.rules.{error}")))?;

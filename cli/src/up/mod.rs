@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 use platform_kafka::{Broker, EmbeddedBroker, Progress, ReplayClock, topic_record_counts};
 use platform_telemetry::ServiceHealth;
+use schemas::RecordKind;
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -66,10 +67,16 @@ pub(crate) async fn run(
 ) -> Result<(), CliError> {
     let started = Instant::now();
     let topics = settings.topic_names().map_err(CliError::usage)?;
-    let market = Market::load(&args.replay, &topics)?;
     check_writable(&args)?;
-
     let stop = CancellationToken::new();
+    let schemas = tokio::select! {
+        schemas = serve::schema_source(&settings, &RecordKind::ALL, &stop) => schemas?,
+        () = interrupted.cancelled() => None,
+    };
+    let Some(schemas) = schemas else { return Ok(()) };
+    let codec = schemas.codec().map_err(CliError::failed)?;
+    let market = Market::load(&args.replay, &topics, codec)?;
+
     let registry = prometheus::Registry::new();
     let health = ServiceHealth::default();
     let listening = serve::metrics_server(&settings, &registry, &health, &stop).await?;
@@ -101,6 +108,7 @@ pub(crate) async fn run(
 
     let deployment = Deployment {
         broker: broker.config(),
+        schemas,
         progress: progress.clone(),
         health,
         registry,

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use model_core::date::EventDate;
 use platform_kafka::{
-    Follower, FollowerEvent, KafkaError, NextOffset, Progress, Record, dead_letter,
+    Follower, FollowerEvent, KafkaError, NextOffset, Progress, Record, dead_letter, payloads,
 };
+use platform_schema_registry::SchemaSource;
 use schemas::{Codec, TopicNames, decode_alert};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -48,7 +49,8 @@ pub(crate) fn spawn_observer(
     let follower =
         Follower::start(&deployment.broker, SERVICE, &names).map_err(CliError::failed)?;
     let observer = Observer {
-        codec: Codec::new().map_err(CliError::failed)?,
+        codec: deployment.schemas.codec().map_err(CliError::failed)?,
+        schemas: deployment.schemas.clone(),
         topics: topics.clone(),
         watch,
         first_live,
@@ -61,6 +63,7 @@ pub(crate) fn spawn_observer(
 
 struct Observer {
     codec: Codec,
+    schemas: SchemaSource,
     topics: TopicNames,
     watch: Watch,
     first_live: EventDate,
@@ -81,6 +84,9 @@ impl Observer {
                 Some(FollowerEvent::Failed(error)) => return Err(error),
                 Some(FollowerEvent::CaughtUp) => {}
                 Some(FollowerEvent::Records(records)) => {
+                    if self.schemas.prepare(&self.codec, payloads(&records)).await.is_break() {
+                        break;
+                    }
                     records.iter().for_each(|record| self.observe(record));
                     for next in NextOffset::of_batch(&records) {
                         self.progress.processed(SERVICE, &next.topic, next.partition, next.offset);

@@ -7,6 +7,8 @@ mod loops;
 #[cfg(test)]
 mod models;
 #[cfg(test)]
+mod registry;
+#[cfg(test)]
 mod signals;
 #[cfg(test)]
 mod support;

@@ -138,6 +138,19 @@ impl Running {
         }
     }
 
+    /// Reads standard error until a line holds this text.
+    pub(crate) fn wait_for_log(&mut self, text: &str) {
+        let ends = Instant::now() + DEADLINE;
+        loop {
+            let left = ends.saturating_duration_since(Instant::now());
+            match self.errors.recv_timeout(left) {
+                Ok(line) if line.contains(text) => return,
+                Ok(_) => {}
+                Err(error) => panic!("no {text:?} in the log: {error}"),
+            }
+        }
+    }
+
     /// Reads to the end of both outputs, at most this long.
     pub(crate) fn finish(mut self, deadline: Duration) -> Output {
         let ends = Instant::now() + deadline;

@@ -7,9 +7,10 @@ use model_core::drift_report::DriftReport;
 use model_core::monitoring::{ClosedWindow, InvalidSetting, Monitor, MonitorParams};
 use platform_kafka::{
     BrokerConfig, EventClock, Fold, FoldContext, Header, KafkaError, Outgoing, Progress,
-    PublishError, Publisher, Record, run_fold,
+    PublishError, Publisher, Record, payloads, run_fold,
 };
 use platform_model_store::ModelStore;
+use platform_schema_registry::SchemaSource;
 use platform_telemetry::ServiceHealth;
 use schemas::{
     ALERT_CONTENT_TYPE, AlertError, Codec, CodecError, EncodeError, TopicNames, encode_alert,
@@ -45,6 +46,8 @@ pub struct MonitorContext {
     pub store: ModelStore,
     /// Positions of every service in the process.
     pub progress: Progress,
+    /// Where schemas come from.
+    pub schemas: SchemaSource,
     /// Readiness.
     pub health: ServiceHealth,
     /// Metrics.
@@ -126,6 +129,11 @@ struct Service {
 impl Fold for Service {
     type Error = MonitorError;
 
+    async fn prepare(&mut self, records: &[Record]) {
+        // Stopped or not: the loop looks for itself.
+        let _ = self.context.schemas.prepare(&self.codec, payloads(records)).await;
+    }
+
     fn observe(&mut self, record: &Record) {
         let bytes = record.payload.as_deref().unwrap_or_default();
         let topics = &self.config.topics;
@@ -188,7 +196,7 @@ impl Fold for Service {
 
 impl Service {
     fn new(config: MonitorConfig, context: MonitorContext) -> Result<Self, MonitorError> {
-        let codec = Codec::new()?;
+        let codec = context.schemas.codec()?;
         Ok(Self {
             monitor: Monitor::new(config.params.clone())?,
             reference: ReferenceFollower::new(config.model.clone(), context.store.clone()),

@@ -1,5 +1,6 @@
 //! The scorer's loop: three inputs, one owner of the state.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +9,10 @@ use model_core::market::{Area, MarketParams};
 use platform_kafka::{
     Batch, BrokerConfig, CatchUp, Delivery, Follower, FollowerEvent, GroupConfig, KafkaError,
     NextOffset, Outgoing, Pipeline, PipelineConfig, PipelineError, Progress, PublishError,
-    Publisher,
+    Publisher, payloads,
 };
 use platform_model_store::ModelStore;
+use platform_schema_registry::SchemaSource;
 use platform_telemetry::ServiceHealth;
 use schemas::{AlertError, Codec, CodecError, EncodeError, TopicNames};
 use thiserror::Error;
@@ -69,6 +71,8 @@ pub struct ScorerContext {
     pub store: ModelStore,
     /// Positions of every service in the process.
     pub progress: Progress,
+    /// Where schemas come from.
+    pub schemas: SchemaSource,
     /// Readiness.
     pub health: ServiceHealth,
     /// Metrics.
@@ -134,7 +138,7 @@ pub fn register(progress: &Progress, topics: &TopicNames, partitions: i32) {
 pub async fn run(config: ScorerConfig, context: ScorerContext) -> Result<(), ScorerError> {
     context.health.expect("market_index");
     context.health.expect("listings");
-    let codec = Arc::new(Codec::new()?);
+    let codec = Arc::new(context.schemas.codec()?);
     let followed = [config.topics.sales(), config.topics.models()];
     let mut service = Service {
         processor: Processor::new(
@@ -215,7 +219,7 @@ impl Service {
             tokio::select! {
                 biased;
                 () = self.context.shutdown.cancelled() => return Ok(()),
-                event = follower.next() => self.follow(event).await?,
+                event = follower.next() => self.follow_and_tend(event, pipeline).await?,
                 batch = pipeline.next() => match batch? {
                     None => return Ok(()),
                     Some(batch) => {
@@ -253,11 +257,24 @@ impl Service {
                 biased;
                 () = self.context.shutdown.cancelled() => return Ok(()),
                 error = pipeline.tend() => return Err(error.into()),
-                event = follower.next() => self.follow(event).await?,
+                event = follower.next() => self.follow_and_tend(event, pipeline).await?,
                 () = tokio::time::sleep_until(deadline) => self.sales_wait.give_up(),
             }
         }
         Ok(())
+    }
+
+    /// Takes in sales and registry events. Their schemas may have to be asked for.
+    async fn follow_and_tend(
+        &mut self,
+        event: Option<FollowerEvent>,
+        pipeline: &mut Pipeline,
+    ) -> Result<(), ScorerError> {
+        tokio::select! {
+            biased;
+            followed = self.follow(event) => followed,
+            error = pipeline.tend() => Err(error.into()),
+        }
     }
 
     /// Takes in sales and registry events.
@@ -274,6 +291,9 @@ impl Service {
                 self.settle_succession().await
             }
             Some(FollowerEvent::Records(records)) => {
+                if self.context.schemas.prepare(&self.codec, payloads(&records)).await.is_break() {
+                    return Ok(());
+                }
                 let mut dead_letters = Vec::new();
                 let mut registered = false;
                 for record in &records {
@@ -301,8 +321,27 @@ impl Service {
         }
     }
 
+    /// Asks for the schemas of a batch that are not known yet, which may take a while.
+    async fn explain(
+        &self,
+        batch: &Batch,
+        pipeline: &mut Pipeline,
+    ) -> Result<ControlFlow<()>, ScorerError> {
+        tokio::select! {
+            biased;
+            explained = self.context.schemas.prepare(&self.codec, payloads(&batch.records)) => {
+                Ok(explained)
+            }
+            error = pipeline.tend() => Err(error.into()),
+        }
+    }
+
     /// Prices a batch and hands the answers on.
     async fn answer(&mut self, batch: &Batch, pipeline: &mut Pipeline) -> Result<(), ScorerError> {
+        // Told to stop while schemas were waited for: whoever comes next reads the batch again.
+        if self.explain(batch, pipeline).await?.is_break() {
+            return Ok(());
+        }
         let timer = self.context.metrics.batch_seconds.start_timer();
         let mut outputs: Vec<Outgoing> = Vec::with_capacity(batch.records.len());
         for record in &batch.records {

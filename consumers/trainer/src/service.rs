@@ -12,9 +12,10 @@ use model_core::training::{
 };
 use platform_kafka::{
     BrokerConfig, EventClock, Fold, FoldContext, KafkaError, Outgoing, Progress, PublishError,
-    Publisher, Record, run_fold,
+    Publisher, Record, payloads, run_fold,
 };
 use platform_model_store::{ModelStore, StoreError};
+use platform_schema_registry::SchemaSource;
 use platform_telemetry::ServiceHealth;
 use schemas::{Codec, CodecError, EncodeError, TopicNames};
 use thiserror::Error;
@@ -52,6 +53,8 @@ pub struct TrainerContext {
     pub store: ModelStore,
     /// Positions of every service in the process.
     pub progress: Progress,
+    /// Where schemas come from.
+    pub schemas: SchemaSource,
     /// Readiness.
     pub health: ServiceHealth,
     /// Metrics.
@@ -142,6 +145,11 @@ struct Service {
 impl Fold for Service {
     type Error = TrainerError;
 
+    async fn prepare(&mut self, records: &[Record]) {
+        // Stopped or not: the loop looks for itself.
+        let _ = self.context.schemas.prepare(&self.codec, payloads(records)).await;
+    }
+
     fn observe(&mut self, record: &Record) {
         let bytes = record.payload.as_deref().unwrap_or_default();
         let topics = &self.config.topics;
@@ -194,7 +202,7 @@ impl Fold for Service {
 
 impl Service {
     fn new(config: TrainerConfig, context: TrainerContext) -> Result<Self, TrainerError> {
-        let codec = Codec::new()?;
+        let codec = context.schemas.codec()?;
         Ok(Self {
             archive: Some(TrainingArchive::new(config.params.market)),
             registry: Registry::default(),

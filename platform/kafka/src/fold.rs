@@ -23,6 +23,12 @@ pub trait Fold {
     /// Why it cannot go on.
     type Error: From<KafkaError>;
 
+    /// Before a batch is taken in: fetches what reading it will need. A batch is left alone
+    /// when the service is told to stop meanwhile.
+    fn prepare(&mut self, _records: &[Record]) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
     /// Takes one record into the state. Publishes nothing.
     fn observe(&mut self, record: &Record);
 
@@ -86,6 +92,10 @@ async fn follow<F: Fold>(
                     fold.caught_up().await?;
                 }
                 Some(FollowerEvent::Records(records)) => {
+                    fold.prepare(&records).await;
+                    if shutdown.is_cancelled() {
+                        return Ok(());
+                    }
                     records.iter().for_each(|record| fold.observe(record));
                     if caught_up {
                         fold.act().await?;

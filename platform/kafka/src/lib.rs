@@ -78,7 +78,7 @@ pub use offsets::{OffsetTracker, TrackerError};
 pub use pipeline::{Batch, Delivery, Pipeline, PipelineConfig, PipelineError, TransactionConfig};
 pub use progress::{Progress, ProgressError};
 pub use publisher::{MAX_RECORD_BYTES, Publisher};
-pub use record::{Delivered, Header, NextOffset, Outgoing, Record, TopicPartition};
+pub use record::{Delivered, Header, NextOffset, Outgoing, Record, TopicPartition, payloads};
 pub use topics::{
     OffsetRange, TopicOutcome, TopicSpec, TopicStatus, committed_offsets, create_topics,
     end_offsets, topic_record_counts,

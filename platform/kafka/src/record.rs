@@ -128,6 +128,11 @@ impl Outgoing {
     }
 }
 
+/// The topics and payloads of records, for those who care for nothing else.
+pub fn payloads(records: &[Record]) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
+    records.iter().map(|record| (&*record.topic, record.payload.as_deref()))
+}
+
 fn size_bytes(key: Option<&[u8]>, payload: Option<&[u8]>, headers: &[Header]) -> usize {
     // Each header costs up to five bytes of length for its name and for its value.
     let headers: usize = headers

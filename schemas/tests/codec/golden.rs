@@ -10,7 +10,7 @@ use crate::examples;
 
 const ID: &str = "32ceeed33ae1541d463a1c24b22b3412";
 
-fn golden(hex: &str) -> Vec<u8> {
+pub(crate) fn golden(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
     digits
         .chunks(2)

@@ -159,7 +159,7 @@ fn framing_is_told_in_words() {
             &[0, 0, 0, 0, 42, 1, 2],
             "schema_registry_not_configured",
             "record is framed for a schema registry (0x00, schema id 42), and no schema registry \
-             is configured; produce Avro single-object encoding instead",
+             is configured: set schema_registry.url, or produce Avro single-object encoding",
         ),
         (
             &[0, 0, 0],

@@ -1,10 +1,11 @@
 //! The codec from outside.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod examples;
 mod golden;
 mod hostile;
 mod json;
+mod registry;
 mod round_trip;
 mod writers;

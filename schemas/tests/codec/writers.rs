@@ -10,7 +10,7 @@ use schemas::{Codec, CodecError, RecordKind, SINGLE_OBJECT_MAGIC};
 use crate::examples::{self, day};
 
 /// A producer's own schema: fewer fields in another order, amounts as `long`, no unions.
-const PRODUCER: &str = r#"{
+pub(crate) const PRODUCER: &str = r#"{
     "type": "record", "name": "Listing", "namespace": "com.example.mls", "fields": [
         {"name": "ListPrice", "type": "long"},
         {"name": "ListingKey", "type": "string"},

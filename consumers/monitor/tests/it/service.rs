@@ -13,6 +13,7 @@ use platform_kafka::{
     ReplayClock, TopicSpec, create_topics,
 };
 use platform_model_store::ModelStore;
+use platform_schema_registry::SchemaSource;
 use platform_telemetry::ServiceHealth;
 use schemas::{ALERT_CONTENT_TYPE, Codec, TopicNames, decode_alert};
 
@@ -111,6 +112,7 @@ impl World {
             broker: self.broker.config(),
             store: ModelStore::open(self.folder.path()).unwrap(),
             progress: progress.clone(),
+            schemas: SchemaSource::built_in(),
             health: ServiceHealth::default(),
             metrics: MonitorMetrics::register(&registry).unwrap(),
             clock: ticks,

@@ -15,6 +15,7 @@ use platform_kafka::{
     TopicSpec, create_topics,
 };
 use platform_model_store::ModelStore;
+use platform_schema_registry::SchemaSource;
 use platform_telemetry::ServiceHealth;
 use schemas::{Codec, TopicNames};
 
@@ -90,6 +91,7 @@ impl World {
             broker: self.broker.config(),
             store: self.store(),
             progress: progress.clone(),
+            schemas: SchemaSource::built_in(),
             health: ServiceHealth::default(),
             metrics: TrainerMetrics::register(&prometheus::Registry::new()).unwrap(),
             clock: ticks,
