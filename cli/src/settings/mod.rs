@@ -1,9 +1,9 @@
 //! Configuration: defaults, then file, then environment, then flags; checked once.
 
+mod kafka;
 mod schema_registry;
 mod scorer;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use config::{Config, Environment, File, FileFormat};
@@ -15,6 +15,7 @@ use schemas::TopicNames;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use self::kafka::KafkaSettings;
 use self::schema_registry::SchemaRegistrySettings;
 use self::scorer::ScorerSettings;
 use crate::args::Common;
@@ -44,16 +45,6 @@ pub(crate) struct Settings {
     pub(crate) retrain: RetrainPolicy,
     /// Metrics and health.
     pub(crate) metrics: MetricsSettings,
-}
-
-/// The broker.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct KafkaSettings {
-    /// `host:port`, several separated by commas; empty: the embedded broker, in `up` only.
-    pub(crate) brokers: String,
-    /// Passed through to librdkafka: `security.protocol`, `sasl.*`, `ssl.*` and so on.
-    pub(crate) properties: BTreeMap<String, String>,
 }
 
 /// Topics.
@@ -158,7 +149,10 @@ impl Settings {
         let environment = Environment::with_prefix("HOMESTREAM")
             .prefix_separator("__")
             .separator("__")
-            .try_parsing(true);
+            .try_parsing(true)
+            .list_separator(",")
+            .with_list_parse_key("training.strategies")
+            .with_list_parse_key("retrain.on");
         let mut builder = Config::builder();
         if let Some(path) = &common.config {
             check_readable(path)?;
@@ -173,6 +167,7 @@ impl Settings {
             .map_err(|error| SettingsError::Shape(with_nearest(&error.to_string())))?;
         settings.apply(common);
         settings.schema_registry.take_secrets(|name| std::env::var(name).ok());
+        settings.kafka.resolve()?;
         settings.check()?;
         Ok(settings)
     }
@@ -237,12 +232,7 @@ impl Settings {
 
     /// The configured broker; `None` without one.
     pub(crate) fn broker(&self) -> Option<BrokerConfig> {
-        if self.kafka.brokers.trim().is_empty() {
-            return None;
-        }
-        let mut broker = BrokerConfig::remote(self.kafka.brokers.trim());
-        broker.properties.clone_from(&self.kafka.properties);
-        Some(broker)
+        self.kafka.broker()
     }
 
     /// The settings as TOML, secrets redacted.
@@ -250,16 +240,7 @@ impl Settings {
     /// # Errors
     /// When a value cannot be written as TOML.
     pub(crate) fn to_toml(&self) -> Result<String, SettingsError> {
-        let mut shown = self.clone();
-        for (name, value) in &mut shown.kafka.properties {
-            let name = name.to_ascii_lowercase();
-            if ["password", "secret", "token", "key.pem", "sasl.oauthbearer.config"]
-                .iter()
-                .any(|part| name.contains(part))
-            {
-                *value = "[redacted]".into();
-            }
-        }
+        let shown = Self { kafka: self.kafka.redacted(), ..self.clone() };
         toml::to_string_pretty(&shown).map_err(|error| SettingsError::Shape(error.to_string()))
     }
 }
