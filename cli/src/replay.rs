@@ -11,13 +11,14 @@ use clap::Args;
 use model_core::engine::recompute;
 use model_core::estimate::{Price, PriceOutcome};
 use model_core::model::PricingModel;
-use platform_kafka::{BrokerConfig, Follower, FollowerEvent};
+use platform_kafka::{BrokerConfig, Follower, FollowerEvent, payloads};
 use platform_model_store::ModelStore;
+use platform_schema_registry::SchemaSource;
 use schemas::{Codec, PriceFileWriter, PublishedEstimate, read_price_file};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::CliError;
-use crate::serve::{connect, open_store};
+use crate::serve::{connect, open_store, schema_source};
 use crate::settings::Settings;
 use crate::up::write_out;
 
@@ -47,13 +48,13 @@ pub(crate) async fn run(
     args: ReplayArgs,
     shutdown: CancellationToken,
 ) -> Result<(), CliError> {
-    let codec = Codec::new().map_err(CliError::failed)?;
     let mut replay = Replay::new(open_store(&settings)?, &args)?;
     match &args.from {
         Some(path) => {
             let file = File::open(path)
                 .with_context(|| format!("cannot read --from {}", path.display()))
                 .map_err(CliError::usage)?;
+            let codec = Codec::new().map_err(CliError::failed)?;
             let prices = read_price_file(&codec, BufReader::new(file));
             let prices = prices.with_context(|| path.display().to_string());
             for price in prices.map_err(CliError::usage)? {
@@ -63,7 +64,9 @@ pub(crate) async fn run(
         None => {
             let broker = connect(&settings).await?;
             let topics = settings.topic_names().map_err(CliError::usage)?;
-            replay.topic(&broker, &topics.prices(), &codec, &shutdown).await?;
+            let schemas = schema_source(&settings, &[], &shutdown).await?;
+            let schemas = schemas.ok_or_else(|| CliError::failed(anyhow!("interrupted")))?;
+            replay.topic(&broker, &topics.prices(), &schemas, &shutdown).await?;
         }
     }
     replay.conclude()
@@ -111,9 +114,10 @@ impl Replay {
         &mut self,
         broker: &BrokerConfig,
         topic: &str,
-        codec: &Codec,
+        schemas: &SchemaSource,
         shutdown: &CancellationToken,
     ) -> Result<(), CliError> {
+        let codec = schemas.codec().map_err(CliError::failed)?;
         let mut follower = Follower::start(broker, "replay", &[topic]).map_err(CliError::failed)?;
         loop {
             let event = tokio::select! {
@@ -122,6 +126,9 @@ impl Replay {
             };
             match event {
                 Some(FollowerEvent::Records(records)) => {
+                    if schemas.prepare(&codec, payloads(&records)).await.is_break() {
+                        return Err(CliError::failed(anyhow!("interrupted")));
+                    }
                     // Tombstones take a price away: there is nothing to compute.
                     for record in records.iter().filter(|record| record.payload.is_some()) {
                         match codec.decode_price(record.payload.as_deref().unwrap_or_default()) {

@@ -149,7 +149,10 @@ impl Settings {
         let environment = Environment::with_prefix("HOMESTREAM")
             .prefix_separator("__")
             .separator("__")
-            .try_parsing(true);
+            .try_parsing(true)
+            .list_separator(",")
+            .with_list_parse_key("training.strategies")
+            .with_list_parse_key("retrain.on");
         let mut builder = Config::builder();
         if let Some(path) = &common.config {
             check_readable(path)?;

@@ -12,6 +12,8 @@ mod crashes;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod registry;
+#[cfg(test)]
 mod restarts;
 #[cfg(test)]
 mod support;

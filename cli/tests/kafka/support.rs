@@ -112,13 +112,18 @@ impl World {
 
     /// Starts a scorer; `settings` are environment variables without their common prefix.
     pub(crate) fn scorer(&self, instance: &str, settings: &[(&str, &str)]) -> Scorer {
-        let log = self.folder.path().join(format!("{instance}.log"));
-        let file = File::options().create(true).append(true).open(&log).unwrap();
         let mut command = self.command(&["score"]);
-        command.env("HOMESTREAM__SCORER__INSTANCE", instance).stdout(Stdio::null()).stderr(file);
         for (name, value) in settings {
             command.env(format!("HOMESTREAM__SCORER__{name}"), value);
         }
+        self.start(command, instance)
+    }
+
+    /// Starts a scorer by its command.
+    pub(crate) fn start(&self, mut command: Command, instance: &str) -> Scorer {
+        let log = self.folder.path().join(format!("{instance}.log"));
+        let file = File::options().create(true).append(true).open(&log).unwrap();
+        command.env("HOMESTREAM__SCORER__INSTANCE", instance).stdout(Stdio::null()).stderr(file);
         Scorer { process: command.spawn().unwrap(), log }
     }
 

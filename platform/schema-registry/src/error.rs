@@ -49,8 +49,6 @@ pub enum RegistryError {
     NoneUsable {
         /// What each said.
         failures: String,
-        /// Whether all will refuse again.
-        lasting: bool,
     },
     /// Authentication or rights are wrong.
     #[error(
@@ -122,8 +120,10 @@ impl RegistryError {
     /// Whether the same request may succeed later.
     pub fn is_retriable(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Failing { .. } | Self::NotARegistry { .. } => true,
-            Self::NoneUsable { lasting, .. } => !lasting,
+            Self::Unreachable { .. }
+            | Self::Failing { .. }
+            | Self::NotARegistry { .. }
+            | Self::NoneUsable { .. } => true,
             _ => false,
         }
     }

@@ -112,6 +112,7 @@ impl Http {
                 }
                 // A follower may not know yet what its leader knows.
                 Err(error @ RegistryError::NotFound { .. }) if call.method == Method::GET => {
+                    self.preferred.store(at, Ordering::Relaxed);
                     failures.push(error);
                 }
                 Err(error) if error.is_retriable() => failures.push(error),
@@ -219,15 +220,11 @@ fn judge(base: &Url, response: &Response, body: &[u8]) -> Result<Value, Registry
 fn summary(mut failures: Vec<RegistryError>) -> RegistryError {
     // "Not found" is what a registry says; the others only failed to answer.
     let found = failures.iter().position(|error| matches!(error, RegistryError::NotFound { .. }));
-    if let Some(at) = found.filter(|_| failures.iter().all(|e| !e.is_retriable())) {
-        return failures.swap_remove(at);
+    if found.is_some() || failures.len() == 1 {
+        return failures.swap_remove(found.unwrap_or_default());
     }
-    if failures.len() == 1 {
-        return failures.swap_remove(0);
-    }
-    let lasting = !failures.iter().any(RegistryError::is_retriable);
     let failures: Vec<String> = failures.iter().map(ToString::to_string).collect();
-    RegistryError::NoneUsable { failures: failures.join("; "), lasting }
+    RegistryError::NoneUsable { failures: failures.join("; ") }
 }
 
 /// What the client library says, with the causes that it leaves out.
