@@ -16,6 +16,7 @@ use model_core::listing::{Listing, Sale};
 use model_core::registry::RegistryEvent;
 
 use crate::error::{CodecError, DecodeError, EncodeError, MESSAGE_CHARS, shorten_to};
+use crate::fast;
 use crate::fingerprint::schema_fingerprint;
 use crate::frame::{Frame, Input};
 use crate::kind::RecordKind;
@@ -142,7 +143,10 @@ impl Codec {
         match self.frame(RecordKind::Listing, bytes)? {
             Frame::Json(json) => ListingWire::from_json(json)?.try_into(),
             Frame::Avro { fingerprint, datum } => {
-                self.read::<ListingWire<'static>>(fingerprint, datum)?.try_into()
+                match self.read_fast(RecordKind::Listing, fingerprint, datum, fast::listing) {
+                    Some(listing) => Ok(listing),
+                    None => self.read::<ListingWire<'static>>(fingerprint, datum)?.try_into(),
+                }
             }
         }
     }
@@ -163,7 +167,10 @@ impl Codec {
         match self.frame(RecordKind::Sale, bytes)? {
             Frame::Json(json) => SaleWire::from_json(json)?.try_into(),
             Frame::Avro { fingerprint, datum } => {
-                self.read::<SaleWire<'static>>(fingerprint, datum)?.try_into()
+                match self.read_fast(RecordKind::Sale, fingerprint, datum, fast::sale) {
+                    Some(sale) => Ok(sale),
+                    None => self.read::<SaleWire<'static>>(fingerprint, datum)?.try_into(),
+                }
             }
         }
     }
@@ -177,7 +184,10 @@ impl Codec {
         estimate: &PriceEstimate,
         estimate_id: &str,
     ) -> Result<Vec<u8>, EncodeError> {
-        self.encode(RecordKind::PriceEstimate, &PriceEstimateWire::new(estimate, estimate_id))
+        self.framed(RecordKind::PriceEstimate, |_, bytes| {
+            fast::write_price(bytes, estimate, estimate_id);
+            Ok(())
+        })
     }
 
     /// Decodes a price estimate from Avro, bit for bit as it was encoded.
@@ -232,13 +242,20 @@ impl Codec {
         kind: RecordKind,
         wire: &impl serde::Serialize,
     ) -> Result<Vec<u8>, EncodeError> {
+        self.framed(kind, |format, bytes| format.writer.write_ser(bytes, wire).map(drop))
+    }
+
+    /// A header, and the datum that `write` appends.
+    fn framed(
+        &self,
+        kind: RecordKind,
+        write: impl FnOnce(&Format, &mut Vec<u8>) -> AvroResult<()>,
+    ) -> Result<Vec<u8>, EncodeError> {
         let format = self.format(kind);
         let mut bytes = Vec::with_capacity(INITIAL_CAPACITY);
         bytes.extend_from_slice(&SINGLE_OBJECT_MAGIC);
         bytes.extend_from_slice(&format.fingerprint);
-        format
-            .writer
-            .write_ser(&mut bytes, wire)
+        write(format, &mut bytes)
             .map_err(|error| EncodeError::Schema { kind, detail: describe(error) })?;
         if bytes.len() > self.max_record_bytes {
             let limit = self.max_record_bytes;
@@ -260,6 +277,17 @@ impl Codec {
             Frame::Avro { fingerprint, datum } => self.read(fingerprint, datum),
             Frame::Json(json) => Err(Frame::unknown(W::KIND, json)),
         }
+    }
+
+    /// What a reader of the current schema makes of a datum that was written with it.
+    fn read_fast<T>(
+        &self,
+        kind: RecordKind,
+        fingerprint: [u8; 8],
+        datum: &[u8],
+        read: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Option<T> {
+        self.format(kind).is_current(fingerprint).then(|| read(datum)).flatten()
     }
 
     fn read<W: Wire>(&self, fingerprint: [u8; 8], datum: &[u8]) -> Result<W, DecodeError> {
@@ -431,3 +459,6 @@ fn describe(error: apache_avro::Error) -> String {
     };
     shorten_to(MESSAGE_CHARS, &message)
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,6 +40,7 @@
 mod alerts;
 mod codec;
 mod error;
+mod fast;
 mod fingerprint;
 mod frame;
 mod ids;

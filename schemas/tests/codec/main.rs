@@ -7,4 +7,5 @@ mod golden;
 mod hostile;
 mod json;
 mod round_trip;
+mod strategies;
 mod writers;
