@@ -111,7 +111,7 @@ pub(super) fn view(index: &MarketIndex, subject: &Facts, as_of: EventDate) -> Ma
     let farthest = found.iter().map(|(_, km)| *km).fold(0.0, f64::max);
     let distance_scale = (DISTANCE_SHARE * farthest).max(MIN_DISTANCE_SCALE_KM);
 
-    let mut nearby = Vec::with_capacity(found.len());
+    let mut weighed = Vec::with_capacity(found.len());
     let mut per_area = Vec::with_capacity(found.len());
     let mut latest = i32::MAX;
     let mut earlier: Option<(EventDate, &str, f64)> = None;
@@ -144,7 +144,8 @@ pub(super) fn view(index: &MarketIndex, subject: &Facts, as_of: EventDate) -> Ma
         latest = latest.min(age_days);
         sums.add(weight, &sale.numbers);
         let adjusted_log_price = sale.log_price + time_adjustment + area_adjustment;
-        if same_home(subject, sale, distance_km)
+        if distance_km < SAME_PLACE_KM
+            && same_home(subject, sale)
             && earlier.is_none_or(|(date, key, _)| (date, key) < (sale.closed_on, &sale.key))
         {
             earlier = Some((sale.closed_on, &sale.key, adjusted_log_price));
@@ -152,34 +153,26 @@ pub(super) fn view(index: &MarketIndex, subject: &Facts, as_of: EventDate) -> Ma
         if let Some(value) = sale.log_price_per_area() {
             per_area.push(value + time_adjustment);
         }
-        nearby.push(NearbySale {
-            key: sale.key.clone(),
-            closed_on: sale.closed_on,
-            price: sale.price,
+        weighed.push(Weighed {
+            sale,
             adjusted_log_price,
-            log_time_adjustment: time_adjustment,
-            log_size_adjustment: area_adjustment,
+            time_adjustment,
+            area_adjustment,
             distance_km,
             weight,
         });
     }
-    for near in &mut nearby {
+    for near in &mut weighed {
         near.weight /= total;
     }
-    let mean: f64 = nearby.iter().map(|near| near.weight * near.adjusted_log_price).sum();
+    let mean: f64 = weighed.iter().map(|near| near.weight * near.adjusted_log_price).sum();
     let variance: f64 =
-        nearby.iter().map(|near| near.weight * (near.adjusted_log_price - mean).powi(2)).sum();
-    nearby.sort_by(|a, b| {
-        b.weight
-            .total_cmp(&a.weight)
-            .then_with(|| a.closed_on.cmp(&b.closed_on))
-            .then_with(|| a.key.cmp(&b.key))
-    });
+        weighed.iter().map(|near| near.weight * (near.adjusted_log_price - mean).powi(2)).sum();
     let near = per_area.get(..NEAREST.min(per_area.len())).unwrap_or_default();
     let near_log_price_per_area =
         (!near.is_empty()).then(|| near.iter().sum::<f64>() / near.len() as f64);
     MarketView {
-        nearby,
+        nearby: heaviest_first(&weighed),
         log_price: Some(mean),
         spread: Some(variance.sqrt()),
         log_price_per_area: median(&mut per_area),
@@ -193,12 +186,55 @@ pub(super) fn view(index: &MarketIndex, subject: &Facts, as_of: EventDate) -> Ma
     }
 }
 
-/// Whether a sale looks like an earlier one of the same home, listed under another key: the
-/// same place, year and lot, and about the same size.
-fn same_home(subject: &Facts, sale: &IndexedSale, distance_km: f64) -> bool {
+/// A candidate, weighed.
+struct Weighed<'a> {
+    sale: &'a IndexedSale,
+    adjusted_log_price: f64,
+    time_adjustment: f64,
+    area_adjustment: f64,
+    distance_km: f64,
+    weight: f64,
+}
+
+/// The candidates by weight; those of one weight by date and key.
+fn heaviest_first(weighed: &[Weighed<'_>]) -> Vec<NearbySale> {
+    // Weights order like their bits, and keys of whole numbers are sorted fast.
+    let key = |(i, near): (u32, &Weighed<'_>)| {
+        (u128::from(!ascending(near.weight)) << 32) | u128::from(i)
+    };
+    let mut order: Vec<u128> = (0..).zip(weighed).map(key).collect();
+    order.sort_unstable();
+    let mut order: Vec<&Weighed<'_>> =
+        order.iter().map(|key| &weighed[*key as u32 as usize]).collect();
+    for alike in order.chunk_by_mut(|a, b| a.weight.to_bits() == b.weight.to_bits()) {
+        alike.sort_by(|a, b| {
+            a.sale.closed_on.cmp(&b.sale.closed_on).then_with(|| a.sale.key.cmp(&b.sale.key))
+        });
+    }
+    let nearby = |near: &&Weighed<'_>| NearbySale {
+        key: near.sale.key.clone(),
+        closed_on: near.sale.closed_on,
+        price: near.sale.price,
+        adjusted_log_price: near.adjusted_log_price,
+        log_time_adjustment: near.time_adjustment,
+        log_size_adjustment: near.area_adjustment,
+        distance_km: near.distance_km,
+        weight: near.weight,
+    };
+    order.iter().map(nearby).collect()
+}
+
+/// A whole number that orders as [`f64::total_cmp`] does.
+fn ascending(number: f64) -> u64 {
+    let bits = number.to_bits();
+    if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
+}
+
+/// Whether a sale at the same place looks like an earlier one of the same home, listed under
+/// another key: the same year and lot, and about the same size.
+fn same_home(subject: &Facts, sale: &IndexedSale) -> bool {
     let size = subject.living_area.map(f64::ln).zip(sale.log_area);
-    distance_km < SAME_PLACE_KM
-        && subject.coordinates().is_some()
+    subject.coordinates().is_some()
         && subject.year_built.is_some()
         && subject.year_built == sale.year_built
         && subject.lot_size.map(f64::ln) == sale.log_lot
@@ -218,13 +254,10 @@ struct Difference {
 impl Difference {
     /// A Cauchy kernel of each difference: robust, never zero.
     fn weight(&self) -> f64 {
-        let kernel = |x: f64| 1.0 / (1.0 + x * x);
-        kernel(self.distance)
-            * kernel(self.area)
-            * kernel(self.lot)
-            * kernel(self.year)
-            * kernel(self.age)
-            * kernel(self.other_type)
+        let differences =
+            [self.distance, self.area, self.lot, self.year, self.age, self.other_type];
+        let [distance, area, lot, year, age, other_type] = differences.map(|x| 1.0 / (1.0 + x * x));
+        distance * area * lot * year * age * other_type
     }
 }
 
@@ -255,6 +288,13 @@ fn median(values: &mut [f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_of_numbers_order_as_the_numbers() {
+        let mut numbers = [0.0, -0.0, 1.0, -1.0, 5e-324, 0.3, f64::INFINITY, f64::NAN, -f64::NAN];
+        numbers.sort_by(f64::total_cmp);
+        assert!(numbers.map(ascending).is_sorted_by(|a, b| a < b));
+    }
 
     #[test]
     fn the_same_home_weighs_one_and_a_difference_of_one_scale_halves_it() {

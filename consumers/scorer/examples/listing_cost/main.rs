@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! listing_cost train SALES MODEL           trains a champion on the shipped sales
-//! listing_cost STAGE SALES MODEL PASSES    runs one stage over some 2,000 listings
+//! listing_cost describe MODEL              says how large it is
+//! listing_cost STAGE SALES MODEL PASSES    runs one stage over some 2,800 listings
 //! ```
 //!
 //! Stages: `decode`, `index`, `features`, `trees`, `price` (features, trees, interval and
@@ -23,6 +24,7 @@ use std::time::Instant;
 use model_core::date::EventDate;
 use model_core::engine::PricingEngine;
 use model_core::estimate::{ModelRef, PriceEstimate};
+use model_core::learn::{FittedModel, FlatTrees};
 use model_core::listing::{Listing, Sale};
 use model_core::market::{MarketParams, MarketView};
 use model_core::model::{self, PricingModel};
@@ -43,6 +45,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
+        ["describe", model] => {
+            describe(&PricingModel::from_bytes(&std::fs::read(model)?)?);
+            Ok(())
+        }
         ["train", sales, model] => train_champion(&shipped::sales(sales)?, model),
         [stage, sales, model, passes] => {
             let model = PricingModel::from_bytes(&std::fs::read(model)?)?;
@@ -54,6 +60,17 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn day(iso: &str) -> Result<EventDate, Box<dyn Error>> {
     Ok(EventDate::parse_iso(iso).ok_or("no date")?)
+}
+
+fn describe(model: &PricingModel) {
+    let trees = match &model.predictor {
+        FittedModel::ElasticNet(_) => None,
+        FittedModel::BoostedTrees(trees) | FittedModel::Additive { trees, .. } => Some(trees),
+        FittedModel::ScaledTrees(scaled) => Some(scaled.trees()),
+    };
+    println!("features {}", model.spec.len());
+    println!("trees {}", trees.map_or(0, FlatTrees::n_trees));
+    println!("nodes {}", trees.map_or(0, FlatTrees::n_nodes));
 }
 
 fn train_champion(sales: &[Sale], path: &str) -> Result<(), Box<dyn Error>> {
@@ -95,6 +112,10 @@ impl Setup {
         let mut engine = PricingEngine::new(MarketParams::default());
         engine.install(self.model.clone(), self.reference.clone())?;
         self.sales.iter().for_each(|sale| engine.record_sale(sale.clone()));
+        // The champion's errors are computed once a sale, not once a listing.
+        if let Some(last) = self.listings.last() {
+            engine.price(last);
+        }
         Ok(engine)
     }
 
