@@ -123,7 +123,7 @@ impl Setup {
         let metrics = ScorerMetrics::register(&prometheus::Registry::new())?;
         let topics = TopicNames::new("homes")?;
         let engine = self.engine()?;
-        Ok(Processor::new(engine, CACHE_BYTES, self.codec.clone(), &topics, metrics))
+        Ok(Processor::new(engine, None, CACHE_BYTES, self.codec.clone(), &topics, metrics))
     }
 
     /// The listings as records, under other keys in every pass.
