@@ -25,6 +25,10 @@ use crate::error::CliError;
 use crate::serve::Retention;
 use crate::settings::Settings;
 
+/// A listing on its way takes some seventy allocations of a few bytes each.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let format = if cli.common.log_json { LogFormat::Json } else { LogFormat::Pretty };

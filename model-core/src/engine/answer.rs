@@ -3,11 +3,12 @@
 use super::intervals::intervals;
 use crate::calibration::Correction;
 use crate::estimate::{Comparable, Contribution, Price};
-use crate::market::MarketView;
+use crate::market::{MAX_NEARBY, MarketView};
 use crate::model::PricingModel;
 
 /// Comparables that an answer shows.
 const SHOWN_COMPARABLES: usize = 5;
+const _: () = assert!(SHOWN_COMPARABLES <= MAX_NEARBY, "views name fewer");
 /// Features whose contributions an answer shows one by one; the rest is `Other`.
 const SHOWN_CONTRIBUTIONS: usize = 8;
 

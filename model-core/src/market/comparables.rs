@@ -25,6 +25,10 @@ const SAME_PLACE_KM: f64 = 1e-3;
 /// Largest difference of log living area between two sales of the same home: a new measure.
 const SAME_LOG_AREA: f64 = 0.05;
 
+/// Most comparables that a view names: as many as an answer shows, and as many as it takes for
+/// one. Views are cached, and most of their size is this.
+pub const MAX_NEARBY: usize = 5;
+
 /// A sale near the subject.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NearbySale {
@@ -42,7 +46,7 @@ pub struct NearbySale {
     pub log_size_adjustment: f64,
     /// Great-circle distance, kilometres.
     pub distance_km: f64,
-    /// Share of the total weight, 0 to 1.
+    /// Share of all candidates' weight, 0 to 1.
     pub weight: f64,
 }
 
@@ -50,7 +54,7 @@ pub struct NearbySale {
 /// too few sales are known.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MarketView {
-    /// The candidates, heaviest first.
+    /// The heaviest [`MAX_NEARBY`] of the candidates, heaviest first.
     pub nearby: Vec<NearbySale>,
     /// Weighted mean of the adjusted log prices.
     pub log_price: Option<f64>,
@@ -172,7 +176,7 @@ pub(super) fn view(index: &MarketIndex, subject: &Facts, as_of: EventDate) -> Ma
     let near_log_price_per_area =
         (!near.is_empty()).then(|| near.iter().sum::<f64>() / near.len() as f64);
     MarketView {
-        nearby: heaviest_first(&weighed),
+        nearby: heaviest(&weighed),
         log_price: Some(mean),
         spread: Some(variance.sqrt()),
         log_price_per_area: median(&mut per_area),
@@ -196,20 +200,21 @@ struct Weighed<'a> {
     weight: f64,
 }
 
-/// The candidates by weight; those of one weight by date and key.
-fn heaviest_first(weighed: &[Weighed<'_>]) -> Vec<NearbySale> {
-    // Weights order like their bits, and keys of whole numbers are sorted fast.
-    let key = |(i, near): (u32, &Weighed<'_>)| {
-        (u128::from(!ascending(near.weight)) << 32) | u128::from(i)
+/// The heaviest candidates by weight; those of one weight by date and key.
+fn heaviest(weighed: &[Weighed<'_>]) -> Vec<NearbySale> {
+    let order = |a: &Weighed<'_>, b: &Weighed<'_>| {
+        b.weight
+            .total_cmp(&a.weight)
+            .then_with(|| a.sale.closed_on.cmp(&b.sale.closed_on))
+            .then_with(|| a.sale.key.cmp(&b.sale.key))
     };
-    let mut order: Vec<u128> = (0..).zip(weighed).map(key).collect();
-    order.sort_unstable();
-    let mut order: Vec<&Weighed<'_>> =
-        order.iter().map(|key| &weighed[*key as u32 as usize]).collect();
-    for alike in order.chunk_by_mut(|a, b| a.weight.to_bits() == b.weight.to_bits()) {
-        alike.sort_by(|a, b| {
-            a.sale.closed_on.cmp(&b.sale.closed_on).then_with(|| a.sale.key.cmp(&b.sale.key))
-        });
+    let mut heaviest: Vec<&Weighed<'_>> = Vec::with_capacity(MAX_NEARBY + 1);
+    for near in weighed {
+        let place = heaviest.partition_point(|other| order(other, near).is_lt());
+        if place < MAX_NEARBY {
+            heaviest.insert(place, near);
+            heaviest.truncate(MAX_NEARBY);
+        }
     }
     let nearby = |near: &&Weighed<'_>| NearbySale {
         key: near.sale.key.clone(),
@@ -221,13 +226,7 @@ fn heaviest_first(weighed: &[Weighed<'_>]) -> Vec<NearbySale> {
         distance_km: near.distance_km,
         weight: near.weight,
     };
-    order.iter().map(nearby).collect()
-}
-
-/// A whole number that orders as [`f64::total_cmp`] does.
-fn ascending(number: f64) -> u64 {
-    let bits = number.to_bits();
-    if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
+    heaviest.iter().map(nearby).collect()
 }
 
 /// Whether a sale at the same place looks like an earlier one of the same home, listed under
@@ -288,13 +287,6 @@ fn median(values: &mut [f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn keys_of_numbers_order_as_the_numbers() {
-        let mut numbers = [0.0, -0.0, 1.0, -1.0, 5e-324, 0.3, f64::INFINITY, f64::NAN, -f64::NAN];
-        numbers.sort_by(f64::total_cmp);
-        assert!(numbers.map(ascending).is_sorted_by(|a, b| a < b));
-    }
 
     #[test]
     fn the_same_home_weighs_one_and_a_difference_of_one_scale_halves_it() {

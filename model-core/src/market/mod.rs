@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 pub use self::area::{Area, InvalidArea};
-pub use self::comparables::{MarketView, NearbySale};
+pub use self::comparables::{MAX_NEARBY, MarketView, NearbySale};
 use self::level::LevelSeries;
 use self::means::{Columns, Numbers};
 pub use self::means::{FactMeans, FactNumber};
