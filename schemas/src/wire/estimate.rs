@@ -91,8 +91,6 @@ impl Wire for PriceEstimateWire<'static> {
     const KIND: RecordKind = RecordKind::PriceEstimate;
 }
 
-/// What the writer in [`crate::fast`] is held against.
-#[cfg(test)]
 impl<'a> PriceEstimateWire<'a> {
     pub(crate) fn new(answer: &'a PriceEstimate, estimate_id: &'a str) -> Self {
         let wire = Self::without_outcome(answer, estimate_id);
@@ -158,9 +156,7 @@ impl<'a> PriceEstimateWire<'a> {
             degraded: false,
         }
     }
-}
 
-impl PriceEstimateWire<'_> {
     fn into_price(self) -> Result<Price, DecodeError> {
         Ok(Price {
             estimate: present("estimate", self.estimate)?,
@@ -243,7 +239,6 @@ fn missing(field: &str) -> DecodeError {
     DecodeError::MissingField { field: field.to_owned() }
 }
 
-#[cfg(test)]
 impl From<Interval> for IntervalWire {
     fn from(interval: Interval) -> Self {
         let Interval { level, lower, upper } = interval;
@@ -257,7 +252,6 @@ impl From<IntervalWire> for Interval {
     }
 }
 
-#[cfg(test)]
 impl<'a> From<&'a Contribution> for ContributionWire<'a> {
     fn from(contribution: &'a Contribution) -> Self {
         Self { name: Cow::Borrowed(&contribution.name), amount: contribution.amount }
@@ -270,7 +264,6 @@ impl From<ContributionWire<'_>> for Contribution {
     }
 }
 
-#[cfg(test)]
 impl<'a> From<&'a Comparable> for ComparableWire<'a> {
     fn from(comparable: &'a Comparable) -> Self {
         Self {
