@@ -5,7 +5,6 @@ use sha2::{Digest, Sha256};
 
 /// Hexadecimal digits of an identifier.
 const DIGITS: usize = 32;
-const HEX: [u8; 16] = *b"0123456789abcdef";
 
 /// Identifier of the estimate that a model version gives to one listing record.
 ///
@@ -82,14 +81,7 @@ impl Id {
     }
 
     pub(crate) fn finish(self) -> String {
-        let digest = self.0.finalize();
-        let digit = |place: usize| {
-            let byte = digest[place / 2];
-            char::from(HEX[usize::from(if place % 2 == 0 { byte >> 4 } else { byte & 0xF })])
-        };
-        let mut digits = String::with_capacity(DIGITS);
-        digits.extend((0..DIGITS).map(digit));
-        digits
+        hex::encode(&self.0.finalize()[..DIGITS / 2])
     }
 }
 
