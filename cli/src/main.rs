@@ -27,6 +27,10 @@ use crate::args::{Cli, Command, ConfigCommand};
 use crate::error::CliError;
 use crate::settings::Settings;
 
+/// A listing on its way takes some seventy allocations of a few bytes each.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let format = if cli.common.log_json { LogFormat::Json } else { LogFormat::Pretty };

@@ -27,8 +27,13 @@ pub struct ErrorTracker {
     seed: Vec<f64>,
     /// Per day: raw errors, and scaled errors around the estimate corrected as of that day.
     days: BTreeMap<EventDate, Vec<(f64, f64)>>,
-    cached: Option<(EventDate, Correction)>,
+    /// Corrections that still hold, of the dates that were asked for.
+    cached: BTreeMap<EventDate, Correction>,
 }
+
+/// Dates whose corrections are kept: listings of several partitions, and those that come late,
+/// take turns.
+const CACHED_DATES: usize = 64;
 
 impl ErrorTracker {
     /// A tracker that knows only `seed`: scaled, level-corrected errors of sales that the
@@ -36,7 +41,7 @@ impl ErrorTracker {
     pub fn new(params: CalibrationParams, seed: &[f64]) -> Self {
         let start = seed.len().saturating_sub(params.interval_errors);
         let seed = seed.get(start..).unwrap_or_default().to_vec();
-        Self { params, seed, days: BTreeMap::new(), cached: None }
+        Self { params, seed, days: BTreeMap::new(), cached: BTreeMap::new() }
     }
 
     /// Records a sale. Sales must come day by day, or else an earlier day's correction would
@@ -46,29 +51,26 @@ impl ErrorTracker {
     pub fn record(&mut self, closed_on: EventDate, error: f64, scale: f64) {
         let level = self.as_of(closed_on).level;
         self.days.entry(closed_on).or_default().push((error, (error - level) / scale));
-        if self.cached.as_ref().is_some_and(|(date, _)| *date > closed_on) {
-            self.cached = None;
-        }
+        self.cached.split_off(&closed_on.plus_days(1));
         self.trim();
     }
 
     /// Forgets what was recorded on and after a day, so that it can be recorded again.
     pub fn forget_from(&mut self, date: EventDate) {
         self.days.split_off(&date);
-        if self.cached.as_ref().is_some_and(|(cached_on, _)| *cached_on > date) {
-            self.cached = None;
-        }
+        self.cached.split_off(&date.plus_days(1));
     }
 
     /// The correction of estimates dated `date`: from sales before it.
     pub fn as_of(&mut self, date: EventDate) -> Correction {
-        if let Some((cached_on, correction)) = &self.cached
-            && *cached_on == date
-        {
+        if let Some(correction) = self.cached.get(&date) {
             return correction.clone();
         }
         let correction = self.compute(date);
-        self.cached = Some((date, correction.clone()));
+        if self.cached.len() >= CACHED_DATES {
+            self.cached.pop_first();
+        }
+        self.cached.insert(date, correction.clone());
         correction
     }
 
@@ -106,6 +108,8 @@ impl ErrorTracker {
                 break;
             }
             self.days.pop_first();
+            // What was known then is known no longer.
+            self.cached = self.cached.split_off(&horizon);
         }
     }
 

@@ -16,6 +16,7 @@ use model_core::listing::{Listing, Sale};
 use model_core::registry::RegistryEvent;
 
 use crate::error::{CodecError, DecodeError, EncodeError, MESSAGE_CHARS, shorten_to};
+use crate::fast;
 use crate::fingerprint::schema_fingerprint;
 use crate::frame::{Frame, Input, Writer, registry_framing};
 use crate::kind::RecordKind;
@@ -146,7 +147,10 @@ impl Codec {
         match self.frame(RecordKind::Listing, bytes)? {
             Frame::Json(json) => ListingWire::from_json(json)?.try_into(),
             Frame::Avro { writer, datum } => {
-                self.read::<ListingWire<'static>>(writer, datum)?.try_into()
+                match self.read_fast(RecordKind::Listing, writer, datum, fast::listing) {
+                    Some(listing) => Ok(listing),
+                    None => self.read::<ListingWire<'static>>(writer, datum)?.try_into(),
+                }
             }
         }
     }
@@ -167,7 +171,10 @@ impl Codec {
         match self.frame(RecordKind::Sale, bytes)? {
             Frame::Json(json) => SaleWire::from_json(json)?.try_into(),
             Frame::Avro { writer, datum } => {
-                self.read::<SaleWire<'static>>(writer, datum)?.try_into()
+                match self.read_fast(RecordKind::Sale, writer, datum, fast::sale) {
+                    Some(sale) => Ok(sale),
+                    None => self.read::<SaleWire<'static>>(writer, datum)?.try_into(),
+                }
             }
         }
     }
@@ -181,7 +188,10 @@ impl Codec {
         estimate: &PriceEstimate,
         estimate_id: &str,
     ) -> Result<Vec<u8>, EncodeError> {
-        self.encode(RecordKind::PriceEstimate, &PriceEstimateWire::new(estimate, estimate_id))
+        self.framed(RecordKind::PriceEstimate, |_, bytes| {
+            fast::write_price(bytes, estimate, estimate_id);
+            Ok(())
+        })
     }
 
     /// Decodes a price estimate from Avro, bit for bit as it was encoded.
@@ -236,6 +246,15 @@ impl Codec {
         kind: RecordKind,
         wire: &impl serde::Serialize,
     ) -> Result<Vec<u8>, EncodeError> {
+        self.framed(kind, |format, bytes| format.writer.write_ser(bytes, wire).map(drop))
+    }
+
+    /// A header, and the datum that `write` appends.
+    fn framed(
+        &self,
+        kind: RecordKind,
+        write: impl FnOnce(&Format, &mut Vec<u8>) -> AvroResult<()>,
+    ) -> Result<Vec<u8>, EncodeError> {
         let format = self.format(kind);
         let mut bytes = Vec::with_capacity(INITIAL_CAPACITY);
         match self.written_id(kind) {
@@ -245,9 +264,7 @@ impl Codec {
                 bytes.extend_from_slice(&format.fingerprint);
             }
         }
-        format
-            .writer
-            .write_ser(&mut bytes, wire)
+        write(format, &mut bytes)
             .map_err(|error| EncodeError::Schema { kind, detail: describe(error) })?;
         if bytes.len() > self.max_record_bytes {
             let limit = self.max_record_bytes;
@@ -269,6 +286,21 @@ impl Codec {
             Frame::Avro { writer, datum } => self.read(writer, datum),
             Frame::Json(json) => Err(Frame::unknown(W::KIND, json)),
         }
+    }
+
+    /// What a reader of the current schema makes of a datum that was written with it.
+    fn read_fast<T>(
+        &self,
+        kind: RecordKind,
+        writer: Writer,
+        datum: &[u8],
+        read: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Option<T> {
+        let current = match writer {
+            Writer::Fingerprint(fingerprint) => self.format(kind).is_current(fingerprint),
+            Writer::Id(id) => matches!(self.registered(kind, id), Ok(None)),
+        };
+        current.then(|| read(datum)).flatten()
     }
 
     fn read<W: Wire>(&self, writer: Writer, datum: &[u8]) -> Result<W, DecodeError> {
@@ -459,3 +491,6 @@ fn describe(error: apache_avro::Error) -> String {
     };
     shorten_to(MESSAGE_CHARS, &message)
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,9 +81,7 @@ impl Id {
     }
 
     pub(crate) fn finish(self) -> String {
-        let mut digits = hex::encode(self.0.finalize());
-        digits.truncate(DIGITS);
-        digits
+        hex::encode(&self.0.finalize()[..DIGITS / 2])
     }
 }
 

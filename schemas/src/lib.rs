@@ -42,6 +42,7 @@
 mod alerts;
 mod codec;
 mod error;
+mod fast;
 mod fingerprint;
 mod frame;
 mod ids;

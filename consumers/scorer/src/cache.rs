@@ -4,10 +4,11 @@
 //! view of the same facts on the same date is looked up once. An entry made before a late
 //! sale or a model swap is not served: it carries the engine's generation.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use model_core::engine::PricingEngine;
 use model_core::listing::{Attribute, Facts, Listing};
 use model_core::market::MarketView;
@@ -30,7 +31,9 @@ struct Entry {
 
 /// Market views by listing, date and facts; bounded in bytes.
 pub(crate) struct EnrichmentCache {
-    views: Cache<CacheKey, Arc<Entry>>,
+    views: Cache<CacheKey, Arc<Entry>, RandomState>,
+    /// Hashes facts; seeded anew in every process.
+    hashes: RandomState,
 }
 
 impl EnrichmentCache {
@@ -44,8 +47,8 @@ impl EnrichmentCache {
             .max_capacity(max_bytes)
             .weigher(entry_bytes)
             .time_to_live(TIME_TO_LIVE)
-            .build();
-        Self { views }
+            .build_with_hasher(RandomState::default());
+        Self { views, hashes: RandomState::default() }
     }
 
     /// The view of a listing, from the cache when it still holds; and whether it did.
@@ -57,7 +60,7 @@ impl EnrichmentCache {
         let key = CacheKey {
             listing_key: listing.key.clone(),
             listed_on: listing.listed_on.0,
-            facts: fingerprint(&listing.facts),
+            facts: fingerprint(&self.hashes, &listing.facts),
         };
         let generation = engine.generation();
         if let Some(entry) = self.views.get(&key)
@@ -88,8 +91,8 @@ impl Lookup {
 }
 
 /// A hash over every fact; equal facts have equal hashes within a process.
-fn fingerprint(facts: &Facts) -> u64 {
-    let mut hash = DefaultHasher::new();
+fn fingerprint(hashes: &RandomState, facts: &Facts) -> u64 {
+    let mut hash = hashes.build_hasher();
     let numbers = [
         facts.living_area,
         facts.lot_size,
@@ -170,6 +173,8 @@ mod tests {
     fn other_facts_are_another_entry() {
         let mut other = facts();
         other.attributes.insert("wall".into(), Attribute::Text("wood".into()));
-        assert_ne!(fingerprint(&facts()), fingerprint(&other));
+        let hashes = RandomState::default();
+        assert_ne!(fingerprint(&hashes, &facts()), fingerprint(&hashes, &other));
+        assert_eq!(fingerprint(&hashes, &facts()), fingerprint(&hashes, &facts()));
     }
 }

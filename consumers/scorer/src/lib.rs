@@ -23,4 +23,5 @@ mod service;
 mod testing;
 
 pub use metrics::ScorerMetrics;
+pub use processor::{Outcome, Processor};
 pub use service::{SERVICE, ScorerConfig, ScorerContext, ScorerError, register, run};

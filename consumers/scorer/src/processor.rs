@@ -20,7 +20,7 @@ const TRACEPARENT: &str = "traceparent";
 
 /// What becomes of one record: exactly one of these.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// A price estimate, or the reason there is none.
     Answered(Outgoing),
     /// The bytes as received, with the reason.
@@ -28,7 +28,7 @@ pub(crate) enum Outcome {
 }
 
 /// Prices listings and follows sales.
-pub(crate) struct Processor {
+pub struct Processor {
     pub(crate) engine: PricingEngine,
     area: Option<Area>,
     cache: EnrichmentCache,
@@ -46,7 +46,8 @@ enum Unusable {
 }
 
 impl Processor {
-    pub(crate) fn new(
+    /// A processor with an enrichment cache of about `cache_bytes`.
+    pub fn new(
         engine: PricingEngine,
         area: Option<Area>,
         cache_bytes: u64,
@@ -83,7 +84,7 @@ impl Processor {
     ///
     /// # Errors
     /// When the answer cannot be encoded: a defect of ours, not of the record.
-    pub(crate) fn listing(&mut self, record: &Record) -> Result<Outcome, EncodeError> {
+    pub fn listing(&mut self, record: &Record) -> Result<Outcome, EncodeError> {
         match self.accept(record) {
             Ok(listing) => self.price(record, &listing).map(Outcome::Answered),
             Err(dead_letter) => Ok(Outcome::DeadLetter(dead_letter)),

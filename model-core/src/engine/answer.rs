@@ -3,11 +3,12 @@
 use super::intervals::intervals;
 use crate::calibration::Correction;
 use crate::estimate::{Comparable, Contribution, Price};
-use crate::market::MarketView;
+use crate::market::{MAX_NEARBY, MarketView};
 use crate::model::PricingModel;
 
 /// Comparables that an answer shows.
 const SHOWN_COMPARABLES: usize = 5;
+const _: () = assert!(SHOWN_COMPARABLES <= MAX_NEARBY, "views name fewer");
 /// Features whose contributions an answer shows one by one; the rest is `Other`.
 const SHOWN_CONTRIBUTIONS: usize = 8;
 
@@ -99,20 +100,31 @@ fn contributions(
     level: f64,
 ) -> Vec<Contribution> {
     let mean = logarithmic_mean(estimate, base);
-    let mut order: Vec<usize> = (0..parts.len()).filter(|i| parts[*i] != 0.0).collect();
-    order.sort_by(|a, b| parts[*b].abs().total_cmp(&parts[*a].abs()).then(a.cmp(b)));
-    order.truncate(SHOWN_CONTRIBUTIONS);
-    let mut shown: Vec<Contribution> = Vec::with_capacity(order.len() + 2);
-    for index in order {
+    let mut shown: Vec<Contribution> = Vec::with_capacity(SHOWN_CONTRIBUTIONS + 2);
+    for (index, part) in largest(parts) {
         shown.push(Contribution {
             name: model.spec.features[index].name.clone(),
-            amount: mean * parts[index],
+            amount: mean * part,
         });
     }
     shown.push(Contribution { name: "MarketLevel".into(), amount: mean * level });
     let told: f64 = shown.iter().map(|part| part.amount).sum();
     shown.push(Contribution { name: "Other".into(), amount: estimate - base - told });
     shown
+}
+
+/// The parts that are shown and their places: by size, and the first of those alike.
+fn largest(parts: &[f64]) -> Vec<(usize, f64)> {
+    let mut largest: Vec<(usize, f64)> = Vec::with_capacity(SHOWN_CONTRIBUTIONS + 1);
+    for (index, &part) in parts.iter().enumerate().filter(|(_, part)| **part != 0.0) {
+        let place =
+            largest.partition_point(|(_, other)| other.abs().total_cmp(&part.abs()).is_ge());
+        if place < SHOWN_CONTRIBUTIONS {
+            largest.insert(place, (index, part));
+            largest.truncate(SHOWN_CONTRIBUTIONS);
+        }
+    }
+    largest
 }
 
 /// `(a - b) / (ln a - ln b)`, and `a` where the two are as good as equal: what one unit of log

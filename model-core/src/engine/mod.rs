@@ -18,7 +18,7 @@ use crate::date::EventDate;
 use crate::estimate::{ModelRef, NoEstimateReason, Price, PriceEstimate, PriceOutcome};
 use crate::features::Domain;
 use crate::listing::{Facts, Listing, Sale};
-use crate::market::{MarketIndex, MarketParams, MarketView};
+use crate::market::{MAX_NEARBY, MarketIndex, MarketParams, MarketView};
 use crate::model::PricingModel;
 
 /// Sales are kept whole this long, so that a new champion's errors can be computed on those
@@ -27,6 +27,7 @@ use crate::model::PricingModel;
 const RECENT_DAYS: i32 = 400;
 /// Fewer comparables than this and a price would be a guess.
 const MIN_NEARBY: usize = 5;
+const _: () = assert!(MIN_NEARBY <= MAX_NEARBY, "views name fewer");
 /// A home this many times larger or smaller than any learned from is out of domain.
 const AREA_MARGIN: f64 = 2.0;
 /// A home this many degrees outside the learned area is out of domain (about 10 km).

@@ -34,18 +34,7 @@ impl FittedModel {
 /// The sum of several ensembles over the same columns, each times its factor, in 64 bits.
 fn scaled_sum(members: &[(&FlatTrees, f64)]) -> Result<FlatTrees, InvalidModel> {
     let n_features = members.first().map_or(0, |(member, _)| member.n_features());
-    let mut sum = TreeParts {
-        n_features: n_features as u32,
-        precision: Precision::Double,
-        base: 0.0,
-        roots: Vec::new(),
-        nodes: Vec::new(),
-        values: Vec::new(),
-        covers: Vec::new(),
-        sets: Vec::new(),
-        words: Vec::new(),
-        gains: vec![0.0; n_features],
-    };
+    let mut sum = TreeParts::empty(n_features, Precision::Double, 0.0);
     for (member, factor) in members {
         let parts = &member.parts;
         if parts.n_features != sum.n_features {

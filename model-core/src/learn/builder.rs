@@ -49,19 +49,7 @@ pub(crate) struct TreeBuilder {
 impl TreeBuilder {
     /// No tree yet; `base` is the estimate without any.
     pub(crate) fn new(n_features: usize, base: f64) -> Self {
-        let parts = TreeParts {
-            n_features: u32::try_from(n_features).unwrap_or(u32::MAX),
-            precision: Precision::Double,
-            base,
-            roots: Vec::new(),
-            nodes: Vec::new(),
-            values: Vec::new(),
-            covers: Vec::new(),
-            sets: Vec::new(),
-            words: Vec::new(),
-            gains: vec![0.0; n_features],
-        };
-        Self { parts }
+        Self { parts: TreeParts::empty(n_features, Precision::Double, base) }
     }
 
     /// What the leaves will be added in.

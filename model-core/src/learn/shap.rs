@@ -31,14 +31,7 @@ impl FlatTrees {
     /// What a sum in 32 bits has been rounded by is part of the expected value returned.
     pub fn shap(&self, row: &[f64], out: &mut [f64]) -> f64 {
         out.fill(0.0);
-        let padded;
-        let row = match row.get(..self.n_features()) {
-            Some(row) => row,
-            None => {
-                padded = self.padded(row);
-                &padded
-            }
-        };
+        let row = &self.padded(row);
         let columns = self.depth.min(self.n_features()).max(1);
         let rule = gauss_legendre(columns.div_ceil(2).min(MAX_POINTS));
         let n = rule.len();

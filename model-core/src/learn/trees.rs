@@ -6,6 +6,8 @@
 //! walk that has not moved is over and makes room, without a branch that depends on the data.
 //! What a node is worth stands apart, in `values`, and is read once per tree, in their order.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::check::category_code;
@@ -68,6 +70,25 @@ pub(super) struct TreeParts {
     pub(super) words: Vec<u64>,
     /// Per column: gain of its splits.
     pub(super) gains: Vec<f64>,
+}
+
+impl TreeParts {
+    /// No tree yet, over so many columns.
+    pub(super) fn empty(n_features: usize, precision: Precision, base: f64) -> Self {
+        Self {
+            // What does not fit is refused with the rest of what is wrong with it.
+            n_features: u32::try_from(n_features).unwrap_or(u32::MAX),
+            precision,
+            base,
+            roots: Vec::new(),
+            nodes: Vec::new(),
+            values: Vec::new(),
+            covers: Vec::new(),
+            sets: Vec::new(),
+            words: Vec::new(),
+            gains: vec![0.0; n_features],
+        }
+    }
 }
 
 /// A sum of regression trees over raw feature values.
@@ -190,14 +211,7 @@ impl FlatTrees {
 
     /// Walks `row`, with NaN for the columns it lacks.
     fn walk_padded(&self, row: &[f64], on_step: impl FnMut(u32, u32)) -> Added {
-        let padded;
-        let row = match row.get(..self.n_features()) {
-            Some(row) => row,
-            None => {
-                padded = self.padded(row);
-                &padded
-            }
-        };
+        let row = &self.padded(row);
         match self.parts.precision {
             Precision::Double => self.walk::<f64>(row, on_step).added(),
             Precision::Single => self.walk::<InSingle>(row, on_step).added(),
@@ -260,11 +274,16 @@ impl FlatTrees {
         }
     }
 
-    /// `row` with NaN for the columns it lacks.
-    pub(super) fn padded(&self, row: &[f64]) -> Vec<f64> {
-        let mut padded = row.to_vec();
-        padded.resize(self.n_features(), f64::NAN);
-        padded
+    /// The columns of `row`, with NaN for those it lacks.
+    pub(super) fn padded<'r>(&self, row: &'r [f64]) -> Cow<'r, [f64]> {
+        match row.get(..self.n_features()) {
+            Some(row) => Cow::Borrowed(row),
+            None => {
+                let mut padded = row.to_vec();
+                padded.resize(self.n_features(), f64::NAN);
+                Cow::Owned(padded)
+            }
+        }
     }
 }
 

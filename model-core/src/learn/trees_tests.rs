@@ -64,18 +64,7 @@ fn reference_walk(trees: &FlatTrees, row: &[f64]) -> f64 {
 
 /// Many trees over two numeric columns and one of categories, from bytes.
 fn forest(shape: &[u8]) -> FlatTrees {
-    let mut forest = TreeParts {
-        n_features: 3,
-        precision: Precision::Double,
-        base: 0.1,
-        roots: Vec::new(),
-        nodes: Vec::new(),
-        values: Vec::new(),
-        covers: Vec::new(),
-        sets: Vec::new(),
-        words: Vec::new(),
-        gains: vec![0.0; 3],
-    };
+    let mut forest = TreeParts::empty(3, Precision::Double, 0.1);
     for tree in shape.chunks(9) {
         let root = forest.nodes.len();
         forest.roots.push(root as u32);
@@ -228,16 +217,11 @@ fn tenths(n_trees: u32, precision: Precision) -> TreeParts {
     let (threshold, flags) = (f64::INFINITY, LEAF | DEFAULT_LEFT);
     let leaf = |left| Node { threshold, left, feature: 0, flags };
     TreeParts {
-        precision,
-        n_features: 1,
-        base: 12.0,
         roots: (0..n_trees).collect(),
         nodes: (0..n_trees).map(leaf).collect(),
         values: vec![f64::from(0.1_f32); n_trees as usize],
         covers: vec![1.0; n_trees as usize],
-        sets: Vec::new(),
-        words: Vec::new(),
-        gains: vec![0.0],
+        ..TreeParts::empty(1, precision, 12.0)
     }
 }
 

@@ -25,6 +25,10 @@ const SAME_PLACE_KM: f64 = 1e-3;
 /// Largest difference of log living area between two sales of the same home: a new measure.
 const SAME_LOG_AREA: f64 = 0.05;
 
+/// Most comparables that a view names: as many as an answer shows, and as many as it takes for
+/// one. Views are cached, and most of their size is this.
+pub const MAX_NEARBY: usize = 5;
+
 /// A sale near the subject.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NearbySale {
@@ -42,7 +46,7 @@ pub struct NearbySale {
     pub log_size_adjustment: f64,
     /// Great-circle distance, kilometres.
     pub distance_km: f64,
-    /// Share of the total weight, 0 to 1.
+    /// Share of all candidates' weight, 0 to 1.
     pub weight: f64,
 }
 
@@ -50,7 +54,7 @@ pub struct NearbySale {
 /// too few sales are known.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MarketView {
-    /// The candidates, heaviest first.
+    /// The heaviest [`MAX_NEARBY`] of the candidates, heaviest first.
     pub nearby: Vec<NearbySale>,
     /// Weighted mean of the adjusted log prices.
     pub log_price: Option<f64>,
@@ -111,7 +115,7 @@ pub(super) fn view(index: &MarketIndex, subject: &Facts, as_of: EventDate) -> Ma
     let farthest = found.iter().map(|(_, km)| *km).fold(0.0, f64::max);
     let distance_scale = (DISTANCE_SHARE * farthest).max(MIN_DISTANCE_SCALE_KM);
 
-    let mut nearby = Vec::with_capacity(found.len());
+    let mut weighed = Vec::with_capacity(found.len());
     let mut per_area = Vec::with_capacity(found.len());
     let mut latest = i32::MAX;
     let mut earlier: Option<(EventDate, &str, f64)> = None;
@@ -144,7 +148,8 @@ pub(super) fn view(index: &MarketIndex, subject: &Facts, as_of: EventDate) -> Ma
         latest = latest.min(age_days);
         sums.add(weight, &sale.numbers);
         let adjusted_log_price = sale.log_price + time_adjustment + area_adjustment;
-        if same_home(subject, sale, distance_km)
+        if distance_km < SAME_PLACE_KM
+            && same_home(subject, sale)
             && earlier.is_none_or(|(date, key, _)| (date, key) < (sale.closed_on, &sale.key))
         {
             earlier = Some((sale.closed_on, &sale.key, adjusted_log_price));
@@ -152,34 +157,26 @@ pub(super) fn view(index: &MarketIndex, subject: &Facts, as_of: EventDate) -> Ma
         if let Some(value) = sale.log_price_per_area() {
             per_area.push(value + time_adjustment);
         }
-        nearby.push(NearbySale {
-            key: sale.key.clone(),
-            closed_on: sale.closed_on,
-            price: sale.price,
+        weighed.push(Weighed {
+            sale,
             adjusted_log_price,
-            log_time_adjustment: time_adjustment,
-            log_size_adjustment: area_adjustment,
+            time_adjustment,
+            area_adjustment,
             distance_km,
             weight,
         });
     }
-    for near in &mut nearby {
+    for near in &mut weighed {
         near.weight /= total;
     }
-    let mean: f64 = nearby.iter().map(|near| near.weight * near.adjusted_log_price).sum();
+    let mean: f64 = weighed.iter().map(|near| near.weight * near.adjusted_log_price).sum();
     let variance: f64 =
-        nearby.iter().map(|near| near.weight * (near.adjusted_log_price - mean).powi(2)).sum();
-    nearby.sort_by(|a, b| {
-        b.weight
-            .total_cmp(&a.weight)
-            .then_with(|| a.closed_on.cmp(&b.closed_on))
-            .then_with(|| a.key.cmp(&b.key))
-    });
+        weighed.iter().map(|near| near.weight * (near.adjusted_log_price - mean).powi(2)).sum();
     let near = per_area.get(..NEAREST.min(per_area.len())).unwrap_or_default();
     let near_log_price_per_area =
         (!near.is_empty()).then(|| near.iter().sum::<f64>() / near.len() as f64);
     MarketView {
-        nearby,
+        nearby: heaviest(&weighed),
         log_price: Some(mean),
         spread: Some(variance.sqrt()),
         log_price_per_area: median(&mut per_area),
@@ -193,12 +190,50 @@ pub(super) fn view(index: &MarketIndex, subject: &Facts, as_of: EventDate) -> Ma
     }
 }
 
-/// Whether a sale looks like an earlier one of the same home, listed under another key: the
-/// same place, year and lot, and about the same size.
-fn same_home(subject: &Facts, sale: &IndexedSale, distance_km: f64) -> bool {
+/// A candidate, weighed.
+struct Weighed<'a> {
+    sale: &'a IndexedSale,
+    adjusted_log_price: f64,
+    time_adjustment: f64,
+    area_adjustment: f64,
+    distance_km: f64,
+    weight: f64,
+}
+
+/// The heaviest candidates by weight; those of one weight by date and key.
+fn heaviest(weighed: &[Weighed<'_>]) -> Vec<NearbySale> {
+    let order = |a: &Weighed<'_>, b: &Weighed<'_>| {
+        b.weight
+            .total_cmp(&a.weight)
+            .then_with(|| a.sale.closed_on.cmp(&b.sale.closed_on))
+            .then_with(|| a.sale.key.cmp(&b.sale.key))
+    };
+    let mut heaviest: Vec<&Weighed<'_>> = Vec::with_capacity(MAX_NEARBY + 1);
+    for near in weighed {
+        let place = heaviest.partition_point(|other| order(other, near).is_lt());
+        if place < MAX_NEARBY {
+            heaviest.insert(place, near);
+            heaviest.truncate(MAX_NEARBY);
+        }
+    }
+    let nearby = |near: &&Weighed<'_>| NearbySale {
+        key: near.sale.key.clone(),
+        closed_on: near.sale.closed_on,
+        price: near.sale.price,
+        adjusted_log_price: near.adjusted_log_price,
+        log_time_adjustment: near.time_adjustment,
+        log_size_adjustment: near.area_adjustment,
+        distance_km: near.distance_km,
+        weight: near.weight,
+    };
+    heaviest.iter().map(nearby).collect()
+}
+
+/// Whether a sale at the same place looks like an earlier one of the same home, listed under
+/// another key: the same year and lot, and about the same size.
+fn same_home(subject: &Facts, sale: &IndexedSale) -> bool {
     let size = subject.living_area.map(f64::ln).zip(sale.log_area);
-    distance_km < SAME_PLACE_KM
-        && subject.coordinates().is_some()
+    subject.coordinates().is_some()
         && subject.year_built.is_some()
         && subject.year_built == sale.year_built
         && subject.lot_size.map(f64::ln) == sale.log_lot
@@ -218,13 +253,10 @@ struct Difference {
 impl Difference {
     /// A Cauchy kernel of each difference: robust, never zero.
     fn weight(&self) -> f64 {
-        let kernel = |x: f64| 1.0 / (1.0 + x * x);
-        kernel(self.distance)
-            * kernel(self.area)
-            * kernel(self.lot)
-            * kernel(self.year)
-            * kernel(self.age)
-            * kernel(self.other_type)
+        let differences =
+            [self.distance, self.area, self.lot, self.year, self.age, self.other_type];
+        let [distance, area, lot, year, age, other_type] = differences.map(|x| 1.0 / (1.0 + x * x));
+        distance * area * lot * year * age * other_type
     }
 }
 

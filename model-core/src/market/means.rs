@@ -59,7 +59,10 @@ pub(super) struct Columns(BTreeMap<Arc<str>, u32>);
 /// The numbers of a sale.
 #[derive(Clone, Debug)]
 pub(super) struct Numbers {
-    numbers: [Option<f64>; NUMBERS],
+    /// 0 where not known: it adds nothing.
+    values: [f64; NUMBERS],
+    /// 1 where known, else 0.
+    known: [f64; NUMBERS],
     /// By column.
     attributes: Box<[(u32, f64)]>,
 }
@@ -87,12 +90,20 @@ impl Columns {
             facts.year_built.map(f64::from),
             facts.stories,
         ];
-        Numbers { numbers, attributes: attributes.into() }
+        Numbers {
+            values: numbers.map(Option::unwrap_or_default),
+            known: numbers.map(|number| if number.is_some() { 1.0 } else { 0.0 }),
+            attributes: attributes.into(),
+        }
     }
 
     /// Starts a mean.
     pub(super) fn sums(&self) -> Sums {
-        Sums { numbers: [Sum::default(); NUMBERS], attributes: vec![Sum::default(); self.0.len()] }
+        Sums {
+            weights: [0.0; NUMBERS],
+            sums: [0.0; NUMBERS],
+            attributes: vec![Sum::default(); self.0.len()],
+        }
     }
 
     /// Ends a mean.
@@ -101,7 +112,9 @@ impl Columns {
             Some((name.clone(), sums.attributes.get(*column as usize)?.mean()?))
         };
         FactMeans {
-            numbers: sums.numbers.map(Sum::mean),
+            numbers: std::array::from_fn(|i| {
+                Sum { weight: sums.weights[i], sum: sums.sums[i] }.mean()
+            }),
             attributes: self.0.iter().filter_map(mean).collect(),
         }
     }
@@ -109,16 +122,16 @@ impl Columns {
 
 /// Means in the making.
 pub(super) struct Sums {
-    numbers: [Sum; NUMBERS],
+    weights: [f64; NUMBERS],
+    sums: [f64; NUMBERS],
     attributes: Vec<Sum>,
 }
 
 impl Sums {
     pub(super) fn add(&mut self, weight: f64, numbers: &Numbers) {
-        for (sum, value) in self.numbers.iter_mut().zip(&numbers.numbers) {
-            if let Some(value) = value {
-                sum.add(weight, *value);
-            }
+        for i in 0..NUMBERS {
+            self.weights[i] += weight * numbers.known[i];
+            self.sums[i] += weight * numbers.values[i];
         }
         for (column, value) in &numbers.attributes {
             if let Some(sum) = self.attributes.get_mut(*column as usize) {

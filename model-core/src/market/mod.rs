@@ -10,21 +10,20 @@ mod level;
 mod means;
 mod month;
 mod params;
+mod places;
 mod tally;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
-use rstar::RTree;
-use rstar::primitives::GeomWithData;
-
 pub use self::area::{Area, InvalidArea};
-pub use self::comparables::{MarketView, NearbySale};
+pub use self::comparables::{MAX_NEARBY, MarketView, NearbySale};
 use self::level::LevelSeries;
 use self::means::{Columns, Numbers};
 pub use self::means::{FactMeans, FactNumber};
 pub use self::month::{CategoryName, MonthStatistics};
 pub use self::params::{InvalidMarketParam, MarketParams};
+use self::places::{Places, Spot};
 use self::tally::{Tallies, Texts};
 use crate::date::EventDate;
 use crate::listing::{Facts, Sale};
@@ -79,8 +78,6 @@ impl IndexedSale {
     }
 }
 
-type Spot = GeomWithData<[f64; 3], u32>;
-
 /// Recent sales, by place and by date.
 #[derive(Debug)]
 pub struct MarketIndex {
@@ -91,7 +88,7 @@ pub struct MarketIndex {
     by_key: HashMap<Arc<str>, u32>,
     by_date: BTreeMap<(EventDate, Arc<str>), u32>,
     by_postal_code: HashMap<Box<str>, Vec<u32>>,
-    tree: RTree<Spot>,
+    places: Places,
     free: Vec<u32>,
     level: LevelSeries,
     tallies: Tallies,
@@ -111,7 +108,7 @@ impl MarketIndex {
             by_key: HashMap::new(),
             by_date: BTreeMap::new(),
             by_postal_code: HashMap::new(),
-            tree: RTree::new(),
+            places: Places::new(),
             free: Vec::new(),
             level: LevelSeries::default(),
             tallies: Tallies::default(),
@@ -162,7 +159,7 @@ impl MarketIndex {
         self.by_key.insert(entry.key.clone(), slot);
         self.by_date.insert((entry.closed_on, entry.key.clone()), slot);
         if let Some(point) = entry.point {
-            self.tree.insert(Spot::new(point, slot));
+            self.places.insert(Spot { point, closed_on: entry.closed_on, slot });
         }
         if let Some(postal_code) = &entry.postal_code {
             self.by_postal_code.entry(postal_code.clone()).or_default().push(slot);
@@ -216,7 +213,7 @@ impl MarketIndex {
         let sale = &self.sales[slot as usize];
         self.by_date.remove(&(sale.closed_on, sale.key.clone()));
         if let Some(point) = sale.point {
-            self.tree.remove(&Spot::new(point, slot));
+            self.places.remove(&point, slot);
         }
         if let Some(code) = &sale.postal_code
             && let Some(slots) = self.by_postal_code.get_mut(code)
@@ -260,34 +257,22 @@ impl MarketIndex {
     /// Without coordinates, the latest sales of the postal code stand in, at no distance.
     fn nearest(&self, subject: &Facts, as_of: EventDate) -> Vec<(u32, f64)> {
         let from = as_of.plus_days(-self.params.window_days);
-        let usable = |slot: u32| {
-            let closed_on = self.sales[slot as usize].closed_on;
-            from <= closed_on && closed_on < as_of
-        };
+        let usable = |closed_on: EventDate| from <= closed_on && closed_on < as_of;
         if let Some((lat, lon)) = subject.coordinates() {
-            let mut found: Vec<(u32, f64)> = Vec::with_capacity(self.params.candidates + 8);
-            for (spot, squared_chord) in
-                self.tree.nearest_neighbor_iter_with_distance_2(unit_vector(lat, lon))
-            {
-                let kilometres = arc_km(squared_chord);
-                if kilometres > self.params.max_distance_km {
-                    break;
-                }
-                // Sales at the same place tie: all of them are taken, so that the answer
-                // does not depend on the order in which the tree returns them.
-                if found.len() >= self.params.candidates
-                    && found.last().is_some_and(|(_, last)| kilometres > *last)
-                {
-                    break;
-                }
-                if usable(spot.data) {
-                    found.push((spot.data, kilometres));
-                }
+            let MarketParams { candidates, max_distance_km, .. } = self.params;
+            let max = squared_chord(max_distance_km);
+            let near = self.places.nearest(unit_vector(lat, lon), candidates, max, usable);
+            let with_km = near.iter().map(|near| (near.slot, arc_km(near.squared_chord)));
+            // Sales at the same place tie: all of them were taken, so that the answer does not
+            // depend on the order in which the tree returns them.
+            let mut found: Vec<(u32, f64)> =
+                with_km.take_while(|(_, kilometres)| *kilometres <= max_distance_km).collect();
+            if !found.is_sorted_by(|(_, a), (_, b)| a < b) {
+                found.sort_by(|(a, da), (b, db)| {
+                    da.total_cmp(db).then_with(|| self.order(*a).cmp(&self.order(*b)))
+                });
             }
-            found.sort_by(|(a, da), (b, db)| {
-                da.total_cmp(db).then_with(|| self.order(*a).cmp(&self.order(*b)))
-            });
-            found.truncate(self.params.candidates);
+            found.truncate(candidates);
             return found;
         }
         let Some(slots) =
@@ -295,7 +280,8 @@ impl MarketIndex {
         else {
             return Vec::new();
         };
-        let mut found: Vec<u32> = slots.iter().copied().filter(|slot| usable(*slot)).collect();
+        let usable = |slot: &u32| usable(self.sales[*slot as usize].closed_on);
+        let mut found: Vec<u32> = slots.iter().copied().filter(usable).collect();
         found.sort_by(|a, b| self.order(*b).cmp(&self.order(*a)));
         found.truncate(self.params.candidates);
         found.into_iter().map(|slot| (slot, 0.0)).collect()
@@ -317,6 +303,12 @@ fn unit_vector(latitude: f64, longitude: f64) -> [f64; 3] {
 /// Great-circle distance of two points of the unit sphere from their squared chord.
 fn arc_km(squared_chord: f64) -> f64 {
     2.0 * EARTH_RADIUS_KM * (squared_chord.max(0.0).sqrt() / 2.0).min(1.0).asin()
+}
+
+/// Squared chord of a great-circle distance; all that there is beyond half the way around.
+fn squared_chord(kilometres: f64) -> f64 {
+    let half = (kilometres / (2.0 * EARTH_RADIUS_KM)).min(std::f64::consts::FRAC_PI_2);
+    (2.0 * half.sin()).powi(2)
 }
 
 #[cfg(test)]

@@ -56,6 +56,19 @@ fn nearest_sales_come_first_and_far_ones_not_at_all() {
 }
 
 #[test]
+fn a_view_names_the_heaviest_sales_and_rests_on_all() {
+    let mut index = MarketIndex::new(MarketParams::default());
+    for i in (0..12).rev() {
+        index.insert(&sale(i, 10, 1e5, 41.6 + f64::from(i / 2) / 1e3, -83.6));
+    }
+    let view = index.view(&subject(), EventDate(20));
+    let keys: Vec<&str> = view.nearby.iter().map(|near| &*near.key).collect();
+    assert_eq!(keys, ["0", "1", "2", "3", "4"], "of two alike the first key");
+    let named: f64 = view.nearby.iter().map(|near| near.weight).sum();
+    assert!((0.5..0.9).contains(&named), "{named}");
+}
+
+#[test]
 fn a_corrected_sale_replaces_the_first() {
     let mut index = MarketIndex::new(MarketParams::default());
     index.insert(&sale(1, 10, 1e5, 41.6, -83.6));

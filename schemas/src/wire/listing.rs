@@ -11,7 +11,7 @@ use crate::error::{DecodeError, shorten};
 use crate::json::Fields;
 use crate::kind::RecordKind;
 
-const SQUARE_FEET: &str = "Square Feet";
+pub(crate) const SQUARE_FEET: &str = "Square Feet";
 const SQUARE_METERS: &str = "Square Meters";
 const DEFAULT_CURRENCY: &str = "USD";
 

@@ -13,7 +13,7 @@ mod registry;
 pub(crate) use attributes::Attributes;
 pub(crate) use drift::DriftReportWire;
 pub(crate) use estimate::PriceEstimateWire;
-pub(crate) use listing::{ListingWire, SaleWire};
+pub(crate) use listing::{ListingWire, SQUARE_FEET, SaleWire};
 pub(crate) use registry::RegistryEventWire;
 
 use serde::de::DeserializeOwned;

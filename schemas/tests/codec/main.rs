@@ -8,4 +8,5 @@ mod hostile;
 mod json;
 mod registry;
 mod round_trip;
+mod strategies;
 mod writers;

@@ -23,6 +23,9 @@ struct Path {
     next: u32,
 }
 
+/// Adds nothing.
+const NOWHERE: Path = Path { deltas: [0.0; WIDTH], columns: [COLUMNS as u8; WIDTH], next: 0 };
+
 /// Sums of differences while a price is explained.
 pub(super) struct Sums([[f64; COLUMNS + UNUSED]; TURNS]);
 
@@ -35,7 +38,7 @@ impl Default for Sums {
 impl Sums {
     #[inline(always)]
     fn add(&mut self, turn: usize, path: &Path) {
-        let sums = &mut self.0[turn % TURNS];
+        let sums = &mut self.0[turn];
         for (&column, delta) in path.columns.iter().zip(path.deltas) {
             sums[usize::from(column)] += delta;
         }
@@ -125,17 +128,18 @@ impl Paths {
     #[inline(always)]
     pub(super) fn add(&self, first_tree: usize, leaves: &[usize; LINE], sums: &mut Sums) {
         let first = self.first.get(first_tree..).unwrap_or_default();
-        let n_trees = first.len().min(LINE);
         // looks at all paths before it adds the first: the cache misses overlap
-        let (mut places, mut rest, mut n_rest) = ([0; LINE], [0; LINE], 0);
-        for ((place, &first), &leaf) in places.iter_mut().zip(first).zip(leaves) {
-            *place = first as usize + leaf;
-            let next = self.paths[*place].next;
-            rest[n_rest % LINE] = next;
-            n_rest += usize::from(next != 0);
+        let (mut reached, mut rest, mut n_rest) = ([&NOWHERE; LINE], [0; LINE], 0);
+        for ((reached, &first), &leaf) in reached.iter_mut().zip(first).zip(leaves) {
+            let path = &self.paths[first as usize + leaf];
+            *reached = path;
+            rest[n_rest % LINE] = path.next;
+            n_rest += usize::from(path.next != 0);
         }
-        for (turn, &place) in places[..n_trees].iter().enumerate() {
-            sums.add(turn, &self.paths[place]);
+        for paths in reached.as_chunks::<TURNS>().0 {
+            for (turn, path) in paths.iter().enumerate() {
+                sums.add(turn, path);
+            }
         }
         for &next in &rest[..n_rest] {
             let mut next = next;

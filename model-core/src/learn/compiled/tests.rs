@@ -34,18 +34,7 @@ struct Forest(TreeParts);
 
 impl Forest {
     fn new(base: f64) -> Self {
-        Self(TreeParts {
-            precision: Precision::Double,
-            n_features: N_FEATURES.into(),
-            base,
-            roots: Vec::new(),
-            nodes: Vec::new(),
-            values: Vec::new(),
-            covers: Vec::new(),
-            sets: Vec::new(),
-            words: Vec::new(),
-            gains: vec![0.0; N_FEATURES.into()],
-        })
+        Self(TreeParts::empty(N_FEATURES.into(), Precision::Double, base))
     }
 
     fn push_leaf(&mut self) {
