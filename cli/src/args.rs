@@ -60,6 +60,9 @@ pub(crate) enum Command {
     /// Bring models of LightGBM and XGBoost in, write ours out, look at them.
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Measure this installation on a broker of yours.
+    #[command(subcommand)]
+    Bench(crate::bench::BenchCommand),
     /// Topics on the broker.
     #[command(subcommand)]
     Topics(TopicsCommand),
@@ -221,7 +224,7 @@ fn parse_speed(text: &str) -> Result<Speed, String> {
     }
 }
 
-fn parse_share(text: &str) -> Result<f64, String> {
+pub(crate) fn parse_share(text: &str) -> Result<f64, String> {
     producers::parse_share(text).map_err(|error| error.to_string())
 }
 

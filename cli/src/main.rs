@@ -1,6 +1,7 @@
 //! `homestream`: one binary, every service a subcommand.
 
 mod args;
+mod bench;
 mod error;
 mod evaluate;
 mod features;
@@ -59,6 +60,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Train => serve::train(settings, shutdown).await,
             Command::Features(args) => features::run(&settings, &args),
             Command::Models(command) => models::run(&settings, command),
+            Command::Bench(command) => bench::run(settings, command, shutdown).await,
             Command::Topics(TopicsCommand::Create { keep }) => {
                 let retention = if keep { Retention::Keep } else { Retention::ByTopic };
                 serve::create_topics(settings, retention).await

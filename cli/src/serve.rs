@@ -75,6 +75,9 @@ pub(crate) fn topic_specs(
         if let Some(retention_ms) = kept.or(topic.retention_ms) {
             kafka.insert("retention.ms".to_owned(), retention_ms.to_string());
         }
+        if let Some(max_message_bytes) = topic.max_message_bytes {
+            kafka.insert("max.message.bytes".to_owned(), max_message_bytes.to_string());
+        }
         TopicSpec {
             name: topic.name,
             partitions: topic.partitions.unwrap_or(settings.topics.partitions),
@@ -133,11 +136,16 @@ pub(crate) fn scorer_parts(
     settings: &Settings,
     deployment: &Deployment,
 ) -> Result<(ScorerConfig, ScorerContext), CliError> {
+    let topics = settings.topic_names().map_err(CliError::usage)?;
     let config = ScorerConfig {
-        topics: settings.topic_names().map_err(CliError::usage)?,
-        group_id: settings.scorer.group_id.clone(),
+        listings: settings.scorer.group(&topics.listings()),
+        delivery: settings.scorer.delivery(deployment.broker.embedded),
+        drain_deadline: settings.scorer.drain_deadline(),
+        topics,
         model: settings.model.name.clone(),
         market: settings.training.market,
+        area: settings.area,
+        sales_wait: Duration::from_millis(settings.scorer.sales_wait_ms),
         cache_bytes: settings.scorer.cache_bytes,
         max_dead_letters_in_a_row: settings.scorer.max_dead_letters_in_a_row,
     };
@@ -182,6 +190,7 @@ pub(crate) fn trainer_parts(
         topics: settings.topic_names().map_err(CliError::usage)?,
         model: settings.model.name.clone(),
         params: settings.training.clone(),
+        area: settings.area,
         policy: settings.retrain.clone(),
     };
     let context = TrainerContext {

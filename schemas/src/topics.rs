@@ -64,6 +64,9 @@ pub enum InvalidPrefix {
     },
 }
 
+/// Largest batch of the dead-letter topic: twice the broker's default.
+const DEAD_LETTER_BYTES: i64 = 2 << 20;
+
 /// What a topic is created with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicSettings {
@@ -77,6 +80,9 @@ pub struct TopicSettings {
     /// counts from the records' timestamps: a replay that carries its events' dates as
     /// timestamps is older than any limited retention.
     pub retention_ms: Option<i64>,
+    /// Value of `max.message.bytes`; `None` leaves it to the broker. A dead letter is a
+    /// record as large as its topic allows, and its headers.
+    pub max_message_bytes: Option<i64>,
 }
 
 impl TopicNames {
@@ -160,6 +166,7 @@ impl TopicNames {
             partitions: (*name == self.models).then_some(1),
             cleanup_policy,
             retention_ms,
+            max_message_bytes: (*name == self.dead_letters).then_some(DEAD_LETTER_BYTES),
         };
         [
             topic(&self.listings, DELETE, BROKER_DEFAULT),
@@ -198,6 +205,8 @@ mod tests {
         assert_eq!(settings.clone().map(|topic| topic.name), names);
         for topic in settings {
             assert_eq!(topic.partitions, (topic.name == "homes.models.v1").then_some(1));
+            let dead_letters = topic.name == "homes.listings.v1.dlq";
+            assert_eq!(topic.max_message_bytes, dead_letters.then_some(2_097_152));
         }
         assert_eq!(&*TopicNames::new("").unwrap().models(), "models.v1");
     }

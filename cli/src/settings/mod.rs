@@ -1,9 +1,12 @@
 //! Configuration: defaults, then file, then environment, then flags; checked once.
 
+mod scorer;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use config::{Config, Environment, File, FileFormat};
+use model_core::market::Area;
 use model_core::monitoring::MonitorParams;
 use model_core::training::{RetrainPolicy, TrainingParams};
 use platform_kafka::BrokerConfig;
@@ -11,6 +14,7 @@ use schemas::TopicNames;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use self::scorer::ScorerSettings;
 use crate::args::Common;
 
 /// Everything that can be configured.
@@ -23,6 +27,9 @@ pub(crate) struct Settings {
     pub(crate) topics: TopicSettings,
     /// The model in the registry.
     pub(crate) model: ModelSettings,
+    /// Sales outside are left out of index and trainings: `south`, `west`, `north`, `east`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) area: Option<Area>,
     /// The scorer.
     pub(crate) scorer: ScorerSettings,
     /// The monitor.
@@ -76,28 +83,6 @@ pub(crate) struct ModelSettings {
 impl Default for ModelSettings {
     fn default() -> Self {
         Self { name: "homes".into(), artifacts: "artifacts".into() }
-    }
-}
-
-/// The scorer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct ScorerSettings {
-    /// Consumer group of the listings.
-    pub(crate) group_id: String,
-    /// Most bytes of the enrichment cache.
-    pub(crate) cache_bytes: u64,
-    /// Dead letters in a row that stop the service; 1 or more.
-    pub(crate) max_dead_letters_in_a_row: usize,
-}
-
-impl Default for ScorerSettings {
-    fn default() -> Self {
-        Self {
-            group_id: "homestream-scorer".into(),
-            cache_bytes: 32 << 20,
-            max_dead_letters_in_a_row: 1_000,
-        }
     }
 }
 
@@ -216,20 +201,13 @@ impl Settings {
         range("topics.partitions", self.topics.partitions, 1, 1_000, "1 to 1000")?;
         range("topics.replication", self.topics.replication, 1, 10, "1 to 10")?;
         range("monitor.lateness_days", self.monitor.lateness_days, 0, 365, "0 to 365")?;
-        if self.scorer.max_dead_letters_in_a_row == 0 {
-            return Err(SettingsError::Value {
-                setting: "scorer.max_dead_letters_in_a_row",
-                value: "0".into(),
-                expected: "1 or more",
-            });
+        self.scorer.check()?;
+        if let Some(area) = &self.area {
+            area.check().map_err(|error| SettingsError::Section(error.to_string()))?;
         }
-        for (setting, value) in
-            [("model.name", &self.model.name), ("scorer.group_id", &self.scorer.group_id)]
-        {
-            if value.is_empty() {
-                let value = String::from("empty");
-                return Err(SettingsError::Value { setting, value, expected: "a name" });
-            }
+        if self.model.name.is_empty() {
+            let value = String::from("empty");
+            return Err(SettingsError::Value { setting: "model.name", value, expected: "a name" });
         }
         let section = |error: String| SettingsError::Section(error);
         if let Some(broker) = self.broker() {

@@ -1,19 +1,23 @@
 //! The scorer: from listings to published price estimates.
 //!
 //! # Delivery
-//! At least once. A listing is committed after its answer (a price estimate, a `no_estimate`
-//! with its reason, or a dead letter) is acknowledged by the broker. Estimate ids follow from
-//! topic, partition, offset and model version.
+//! Exactly once on Kafka: a listing's answer (a price estimate, a `no_estimate` with its
+//! reason, or a dead letter) and its offset are committed in one transaction. At least once
+//! by setting, and on the embedded broker, whose transactions mean nothing: a listing is
+//! committed after its answer is acknowledged. Estimate ids follow from topic, partition,
+//! offset and model version.
 //!
 //! # State
 //! The market index is rebuilt from the sales topic at each start, the champion from the
-//! registry topic; listings wait until both are caught up. Models are swapped between
+//! registry topic; listings wait until both are caught up, and in a replay, for a bounded time,
+//! until the sales before them are in. Models are swapped between
 //! records, never within one.
 
 mod cache;
 mod metrics;
 mod processor;
 mod registry;
+mod sales_wait;
 mod service;
 #[cfg(test)]
 mod testing;

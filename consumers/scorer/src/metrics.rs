@@ -1,6 +1,6 @@
 //! What the scorer counts. Labels are bounded: outcomes, reason codes, lookups.
 
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{Gauge, Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry};
 
 /// The scorer's metrics.
 #[derive(Clone)]
@@ -10,6 +10,7 @@ pub struct ScorerMetrics {
     pub(crate) enrichment: IntCounterVec,
     pub(crate) batch_seconds: Histogram,
     pub(crate) indexed_sales: IntGauge,
+    pub(crate) catch_up_ratio: Gauge,
     pub(crate) swaps: IntCounterVec,
 }
 
@@ -32,6 +33,11 @@ impl ScorerMetrics {
         let indexed_sales =
             IntGauge::new("homestream_scorer_indexed_sales", "Sales in the market index.")?;
         registry.register(Box::new(indexed_sales.clone()))?;
+        let catch_up_ratio = Gauge::new(
+            "homestream_scorer_catch_up_ratio",
+            "Share of the sales and registry records at the start that are read, 0 to 1.",
+        )?;
+        registry.register(Box::new(catch_up_ratio.clone()))?;
         Ok(Self {
             listings: counter(
                 "homestream_scorer_listings_total",
@@ -55,6 +61,7 @@ impl ScorerMetrics {
             )?,
             batch_seconds,
             indexed_sales,
+            catch_up_ratio,
         })
     }
 

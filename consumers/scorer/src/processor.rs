@@ -7,6 +7,7 @@ use model_core::date::EventDate;
 use model_core::engine::PricingEngine;
 use model_core::estimate::{PriceEstimate, PriceOutcome};
 use model_core::listing::{InvalidRecord, Listing, Sale};
+use model_core::market::Area;
 use platform_kafka::dead_letter::{Fault, dead_letter};
 use platform_kafka::{Header, Outgoing, Record};
 use schemas::{Codec, DecodeError, EncodeError, TopicNames, estimate_id};
@@ -29,6 +30,7 @@ pub(crate) enum Outcome {
 /// Prices listings and follows sales.
 pub(crate) struct Processor {
     pub(crate) engine: PricingEngine,
+    area: Option<Area>,
     cache: EnrichmentCache,
     codec: Arc<Codec>,
     metrics: ScorerMetrics,
@@ -46,6 +48,7 @@ enum Unusable {
 impl Processor {
     pub(crate) fn new(
         engine: PricingEngine,
+        area: Option<Area>,
         cache_bytes: u64,
         codec: Arc<Codec>,
         topics: &TopicNames,
@@ -53,6 +56,7 @@ impl Processor {
     ) -> Self {
         Self {
             engine,
+            area,
             cache: EnrichmentCache::new(cache_bytes),
             codec,
             metrics,
@@ -61,9 +65,11 @@ impl Processor {
         }
     }
 
-    /// Records a sale in the market index, or says why it cannot be.
+    /// Records a sale in the market index, or says why it cannot be. One outside the area is
+    /// left out.
     pub(crate) fn sale(&mut self, record: &Record) -> Option<Outgoing> {
         match self.decode_sale(record) {
+            Ok(sale) if self.area.is_some_and(|area| !area.contains(&sale.facts)) => None,
             Ok(sale) => {
                 self.engine.record_sale(sale);
                 self.metrics.indexed_sales.set(self.engine.indexed_sales() as i64);

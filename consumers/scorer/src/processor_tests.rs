@@ -31,7 +31,7 @@ impl Fixture {
         let topics = TopicNames::new("homes.").unwrap();
         let metrics = ScorerMetrics::register(&Registry::new()).unwrap();
         let engine = PricingEngine::new(market());
-        let processor = Processor::new(engine, 1 << 20, codec.clone(), &topics, metrics);
+        let processor = Processor::new(engine, None, 1 << 20, codec.clone(), &topics, metrics);
         Self { processor, codec }
     }
 
@@ -322,4 +322,18 @@ fn a_bad_sale_is_a_dead_letter_and_changes_no_price() {
     }
     assert_eq!(fixture.processor.engine.indexed_sales(), known);
     assert_eq!(fixture.answer(&listing), before);
+}
+
+#[test]
+fn a_sale_outside_the_area_is_left_out() {
+    let mut fixture = Fixture::empty();
+    let north = Area { south: 41.6, west: -180.0, north: 90.0, east: 180.0 };
+    fixture.processor.area = Some(north);
+    for sale in sales() {
+        let payload = fixture.codec.encode_sale(&sale).unwrap();
+        assert!(fixture.processor.sale(&record("homes.sales.v1", &sale.key, payload)).is_none());
+    }
+    let inside = sales().iter().filter(|sale| sale.facts.latitude >= Some(41.6)).count();
+    assert!((100..200).contains(&inside), "{inside}");
+    assert_eq!(fixture.processor.engine.indexed_sales(), inside);
 }

@@ -3,43 +3,56 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model_core::alert::{Alert, AlertState};
-use model_core::drift_report::Window;
-use model_core::engine::{InstallError, PricingEngine};
-use model_core::market::MarketParams;
+use model_core::engine::PricingEngine;
+use model_core::market::{Area, MarketParams};
 use platform_kafka::{
-    BrokerConfig, ConsumerEvent, Follower, FollowerEvent, GroupConfig, GroupConsumer, Header,
-    KafkaError, NextOffset, Outgoing, Progress, PublishError, Publisher, Record,
+    Batch, BrokerConfig, CatchUp, Delivery, Follower, FollowerEvent, GroupConfig, KafkaError,
+    NextOffset, Outgoing, Pipeline, PipelineConfig, PipelineError, Progress, PublishError,
+    Publisher,
 };
 use platform_model_store::ModelStore;
 use platform_telemetry::ServiceHealth;
-use schemas::{
-    ALERT_CONTENT_TYPE, AlertError, Codec, CodecError, EncodeError, TopicNames, encode_alert,
-};
+use schemas::{AlertError, Codec, CodecError, EncodeError, TopicNames};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
+mod succession;
+
+use self::succession::Succession;
 use crate::metrics::ScorerMetrics;
 use crate::processor::{Outcome, Processor};
 use crate::registry::RegistryFollower;
+use crate::sales_wait::SalesWait;
 
 /// Name under which the scorer reports progress and health.
 pub const SERVICE: &str = "scorer";
-/// A drain that takes longer is given up: well below the broker's session time-out, so that
-/// partitions are not taken away in the middle of it.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(4);
+/// A follower has nothing to hand over when it ends: this is ample.
+const FOLLOWER_DEADLINE: Duration = Duration::from_secs(4);
+
+/// How often the way to a rebuilt market index is told.
+const CATCH_UP_REPORT: Duration = Duration::from_secs(2);
 
 /// How the scorer works.
 #[derive(Clone, Debug)]
 pub struct ScorerConfig {
     /// Topic names.
     pub topics: TopicNames,
-    /// Consumer group of the listings.
-    pub group_id: String,
+    /// How listings are read, and with whom.
+    pub listings: GroupConfig,
+    /// What is guaranteed of the answers.
+    pub delivery: Delivery,
+    /// Time to finish what is in flight when the service ends; below the session time-out,
+    /// so that partitions are not taken away in the middle of it.
+    pub drain_deadline: Duration,
     /// Name of the model in the registry.
     pub model: String,
     /// Bounds of the market index; a champion brings its own way to look at it.
     pub market: MarketParams,
+    /// Sales outside are left out; none: no sale is.
+    pub area: Option<Area>,
+    /// How long a listing waits at most for sales that are older than it, by the records'
+    /// timestamps: for replays, whose sales come as fast as their listings. Zero: not at all.
+    pub sales_wait: Duration,
     /// Most bytes of the enrichment cache.
     pub cache_bytes: u64,
     /// Dead letters in a row that stop the service: then it is not the records that are
@@ -76,6 +89,9 @@ pub enum ScorerError {
     /// An output could not be published.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// Listings cannot be read or answered any more.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
     /// An answer could not be encoded.
     #[error("cannot encode an answer: {0}")]
     Encode(#[from] EncodeError),
@@ -108,9 +124,10 @@ pub fn register(progress: &Progress, topics: &TopicNames, partitions: i32) {
 
 /// Runs until shutdown or failure.
 ///
-/// Delivery is at least once: a listing's offset is committed after its answer is
-/// acknowledged. The answer's id follows from topic, partition, offset and model version, so
-/// that a repeat can be told.
+/// Under [`Delivery::ExactlyOnce`] an answer and its listing's offset become visible in one
+/// transaction; under at-least-once the offset is committed after the answer is acknowledged.
+/// The answer's id follows from topic, partition, offset and model version, so that a repeat
+/// can be told.
 ///
 /// # Errors
 /// [`ScorerError`] when the broker is lost for good, or too many records in a row are bad.
@@ -122,6 +139,7 @@ pub async fn run(config: ScorerConfig, context: ScorerContext) -> Result<(), Sco
     let mut service = Service {
         processor: Processor::new(
             PricingEngine::new(config.market),
+            config.area,
             config.cache_bytes,
             codec.clone(),
             &config.topics,
@@ -131,8 +149,9 @@ pub async fn run(config: ScorerConfig, context: ScorerContext) -> Result<(), Sco
         publisher: Publisher::new(&context.broker, context.progress.clone())?,
         codec,
         dead_letters_in_a_row: 0,
-        refused: None,
+        succession: Succession::default(),
         sales_topic: config.topics.sales(),
+        sales_wait: SalesWait::new(config.sales_wait),
         caught_up: false,
         context,
         config,
@@ -141,7 +160,7 @@ pub async fn run(config: ScorerConfig, context: ScorerContext) -> Result<(), Sco
     let followed = followed.each_ref().map(|topic| &**topic);
     let mut follower = Follower::start(&context.broker, SERVICE, &followed)?;
     let result = service.run(&mut follower).await;
-    follower.close(DRAIN_DEADLINE).await?;
+    follower.close(FOLLOWER_DEADLINE).await?;
     result
 }
 
@@ -151,9 +170,9 @@ struct Service {
     publisher: Publisher,
     codec: Arc<Codec>,
     dead_letters_in_a_row: usize,
-    /// Version that is champion and could not be served, once told.
-    refused: Option<String>,
+    succession: Succession,
     sales_topic: Arc<str>,
+    sales_wait: SalesWait,
     caught_up: bool,
     context: ScorerContext,
     config: ScorerConfig,
@@ -162,48 +181,83 @@ struct Service {
 impl Service {
     async fn run(&mut self, follower: &mut Follower) -> Result<(), ScorerError> {
         // Listings wait until the market index and the registry are as the topics have them.
+        let mut report = tokio::time::interval(CATCH_UP_REPORT);
+        report.tick().await;
         while !self.caught_up {
             tokio::select! {
                 biased;
                 () = self.context.shutdown.cancelled() => return Ok(()),
+                _ = report.tick() => self.report_catch_up(follower.catch_up()),
                 event = follower.next() => self.follow(event).await?,
             }
         }
+        self.report_catch_up(follower.catch_up());
         self.context.health.set_ready("market_index");
-        let topic = self.config.topics.listings();
-        let listings = GroupConfig::new(&self.config.group_id, &[&topic]);
-        let mut consumer = GroupConsumer::start(&self.context.broker, listings)?;
+        let config = PipelineConfig {
+            service: SERVICE,
+            group: self.config.listings.clone(),
+            delivery: self.config.delivery.clone(),
+        };
+        let progress = self.context.progress.clone();
+        let mut pipeline = Pipeline::start(&self.context.broker, config, progress).await?;
         self.context.health.set_ready("listings");
-        let result = self.score(follower, &mut consumer).await;
-        consumer.close(DRAIN_DEADLINE).await?;
-        result
+        let result = self.score(follower, &mut pipeline).await;
+        let closed = pipeline.close(self.config.drain_deadline).await;
+        result.and(closed.map_err(ScorerError::from))
     }
 
     async fn score(
         &mut self,
         follower: &mut Follower,
-        consumer: &mut GroupConsumer,
+        pipeline: &mut Pipeline,
     ) -> Result<(), ScorerError> {
         loop {
             tokio::select! {
                 biased;
                 () = self.context.shutdown.cancelled() => return Ok(()),
                 event = follower.next() => self.follow(event).await?,
-                event = consumer.next() => match event {
+                batch = pipeline.next() => match batch? {
                     None => return Ok(()),
-                    Some(ConsumerEvent::Batch(records)) => self.answer(&records, consumer).await?,
-                    Some(ConsumerEvent::Assigned(partitions)) => {
-                        tracing::info!(partitions = partitions.len(), "listings assigned");
+                    Some(batch) => {
+                        self.await_sales(&batch, follower, pipeline).await?;
+                        self.answer(&batch, pipeline).await?;
+                        self.advance_succession().await?;
                     }
-                    // Batches are answered and committed one by one: nothing is in flight here.
-                    Some(ConsumerEvent::Revoked { partitions, ack }) => {
-                        tracing::info!(partitions = partitions.len(), "listings revoked");
-                        ack.acknowledge();
-                    }
-                    Some(ConsumerEvent::Failed(error)) => return Err(error.into()),
                 },
+                () = self.succession.ready() => self.advance_succession().await?,
             }
         }
+    }
+
+    fn report_catch_up(&self, way: CatchUp) {
+        self.context.metrics.catch_up_ratio.set(way.share());
+        tracing::info!(
+            sales = self.processor.engine.indexed_sales(),
+            records = way.done,
+            of = way.of,
+            "market index at {:.0} %",
+            100.0 * way.share()
+        );
+    }
+
+    /// Follows sales until those before a batch's listings are in, or the wait is over.
+    async fn await_sales(
+        &mut self,
+        batch: &Batch,
+        follower: &mut Follower,
+        pipeline: &mut Pipeline,
+    ) -> Result<(), ScorerError> {
+        let Some(deadline) = self.sales_wait.begin(&batch.records) else { return Ok(()) };
+        while self.sales_wait.goes_on() {
+            tokio::select! {
+                biased;
+                () = self.context.shutdown.cancelled() => return Ok(()),
+                error = pipeline.tend() => return Err(error.into()),
+                event = follower.next() => self.follow(event).await?,
+                () = tokio::time::sleep_until(deadline) => self.sales_wait.give_up(),
+            }
+        }
+        Ok(())
     }
 
     /// Takes in sales and registry events.
@@ -216,15 +270,19 @@ impl Service {
             Some(FollowerEvent::Failed(error)) => Err(error.into()),
             Some(FollowerEvent::CaughtUp) => {
                 self.caught_up = true;
-                self.swap_and_tell().await
+                self.begin_succession();
+                self.settle_succession().await
             }
             Some(FollowerEvent::Records(records)) => {
                 let mut dead_letters = Vec::new();
+                let mut registered = false;
                 for record in &records {
                     if *record.topic == *self.sales_topic {
+                        self.sales_wait.saw(record);
                         dead_letters.extend(self.processor.sale(record));
                     } else {
                         self.registry_event(record);
+                        registered = true;
                     }
                 }
                 // Every instance follows all sales; the topic's first dead letter is enough
@@ -232,96 +290,22 @@ impl Service {
                 if self.caught_up && !dead_letters.is_empty() {
                     self.publisher.publish(dead_letters).await?;
                 }
-                if self.caught_up {
-                    self.swap_and_tell().await?;
+                if registered && self.caught_up {
+                    self.begin_succession();
                 }
-                self.processed(&records);
+                // An event of the registry is done with when its champion serves.
+                self.succession.unreported.extend(NextOffset::of_batch(&records));
+                self.report_processed();
                 Ok(())
             }
         }
     }
 
-    fn registry_event(&mut self, record: &Record) {
-        match self.codec.decode_registry_event(record.payload.as_deref().unwrap_or_default()) {
-            Ok(event) => self.registry.apply(&event),
-            Err(error) => tracing::warn!(
-                %error, partition = record.partition, offset = record.offset,
-                "registry event cannot be read and is left out"
-            ),
-        }
-    }
-
-    /// Installs the champion when it has changed. One that cannot be served is refused and
-    /// the champion before it goes on; why, is returned.
-    fn swap(&mut self) -> Option<String> {
-        let serving = self.processor.engine.champion().map(|(reference, _)| reference.clone());
-        let refused = match self.registry.champion_other_than(serving.as_ref()) {
-            Ok(None) => return None,
-            Ok(Some((model, reference))) => {
-                let version = reference.version.clone();
-                match self.processor.engine.install(model, reference) {
-                    Ok(()) => {
-                        tracing::info!(version, "champion installed");
-                        self.context.metrics.swaps.with_label_values(&["installed"]).inc();
-                        return None;
-                    }
-                    Err(error @ InstallError::Window { .. }) => format!("{version}: {error}"),
-                }
-            }
-            Err(error) => error.to_string(),
-        };
-        tracing::error!(refused, "champion refused, the one before it goes on");
-        self.context.metrics.swaps.with_label_values(&["refused"]).inc();
-        Some(refused)
-    }
-
-    /// Swaps, and tells alert subscribers when a champion is refused or served again.
-    async fn swap_and_tell(&mut self) -> Result<(), ScorerError> {
-        let champion = self.registry.champion_since();
-        let refused = self.swap();
-        let Some((version, since)) = champion else { return Ok(()) };
-        let state = match (&refused, &self.refused) {
-            (Some(_), Some(told)) if *told == version => return Ok(()),
-            (Some(_), _) => AlertState::Firing,
-            (None, Some(_)) => AlertState::Resolved,
-            (None, None) => return Ok(()),
-        };
-        let summary = refused
-            .clone()
-            .map_or_else(|| format!("{version} is served"), |why| format!("not served: {why}"));
-        self.refused = refused.is_some().then_some(version);
-        let serving = self.processor.engine.champion().map(|(model, _)| model.version.clone());
-        let alert = Alert {
-            rule: "artifact_refused".into(),
-            subject: "champion".into(),
-            value: f64::from(u8::from(refused.is_some())),
-            threshold: 1.0,
-            state,
-            date: since,
-            window: Window { start: since, end: since.plus_days(1) },
-            model_version: serving.unwrap_or_default(),
-            summary,
-        };
-        let mut outgoing = Outgoing::new(
-            self.config.topics.alerts(),
-            alert.fingerprint().into_bytes(),
-            encode_alert(&alert)?,
-        );
-        outgoing.headers = vec![Header::text("content-type", ALERT_CONTENT_TYPE)];
-        outgoing.timestamp_ms = Some(since.to_timestamp_ms());
-        self.publisher.publish(vec![outgoing]).await?;
-        Ok(())
-    }
-
-    /// Prices a batch, publishes the answers and commits the batch once they are acknowledged.
-    async fn answer(
-        &mut self,
-        records: &[Record],
-        consumer: &GroupConsumer,
-    ) -> Result<(), ScorerError> {
+    /// Prices a batch and hands the answers on.
+    async fn answer(&mut self, batch: &Batch, pipeline: &mut Pipeline) -> Result<(), ScorerError> {
         let timer = self.context.metrics.batch_seconds.start_timer();
-        let mut outputs: Vec<Outgoing> = Vec::with_capacity(records.len());
-        for record in records {
+        let mut outputs: Vec<Outgoing> = Vec::with_capacity(batch.records.len());
+        for record in &batch.records {
             match self.processor.listing(record)? {
                 Outcome::Answered(outgoing) => {
                     self.dead_letters_in_a_row = 0;
@@ -334,10 +318,8 @@ impl Service {
             }
         }
         timer.observe_duration();
-        self.publisher.publish(outputs).await?;
-        consumer.commit(&NextOffset::of_batch(records))?;
-        self.processed(records);
-        match records.last() {
+        pipeline.answer(batch, outputs).await?;
+        match batch.records.last() {
             Some(last) if self.dead_letters_in_a_row >= self.config.max_dead_letters_in_a_row => {
                 Err(ScorerError::TooManyDeadLetters {
                     count: self.dead_letters_in_a_row,
@@ -347,12 +329,6 @@ impl Service {
                 })
             }
             _ => Ok(()),
-        }
-    }
-
-    fn processed(&self, records: &[Record]) {
-        for next in NextOffset::of_batch(records) {
-            self.context.progress.processed(SERVICE, &next.topic, next.partition, next.offset);
         }
     }
 }

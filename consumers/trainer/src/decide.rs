@@ -7,17 +7,17 @@ use model_core::training::Training;
 
 /// What asked for a training.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Trigger {
+pub struct Trigger {
     /// Identity: `bootstrap`, or the window id of a drift report.
-    pub(crate) id: String,
+    pub id: String,
     /// Event time of the request; sales before it are learned from.
-    pub(crate) as_of: EventDate,
+    pub as_of: EventDate,
     /// The reason, in words.
-    pub(crate) why: String,
+    pub why: String,
 }
 
 /// Registered, Evaluated, then Promoted or Rejected: the log of one training.
-pub(crate) fn registry_events(
+pub fn registry_events(
     model_name: &str,
     version: &str,
     digest: &str,

@@ -13,5 +13,6 @@ mod decide;
 mod metrics;
 mod service;
 
+pub use decide::{Trigger, registry_events};
 pub use metrics::TrainerMetrics;
 pub use service::{SERVICE, TrainerConfig, TrainerContext, TrainerError, register, run};

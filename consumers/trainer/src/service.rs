@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use model_core::date::EventDate;
 use model_core::drift_report::DriftReport;
+use model_core::market::Area;
 use model_core::model::{self, ArtifactError, PricingModel};
 use model_core::registry::{Registry, RegistryEvent, VersionStatus};
 use model_core::training::{
@@ -36,6 +37,8 @@ pub struct TrainerConfig {
     pub model: String,
     /// Strategies, gates, calibration.
     pub params: TrainingParams,
+    /// Sales outside are left out; none: no sale is.
+    pub area: Option<Area>,
     /// When to retrain.
     pub policy: RetrainPolicy,
 }
@@ -145,8 +148,10 @@ impl Fold for Service {
         let read = if *record.topic == *topics.sales() {
             self.codec.decode_sale(bytes).map(|sale| {
                 let on = record.timestamp_ms.map_or(sale.closed_on, EventDate::from_timestamp_ms);
+                let known = self.config.area.is_none_or(|area| area.contains(&sale.facts));
                 // The scorer reports invalid sales; here they are just not learned from.
-                if sale.validate(on).is_ok()
+                if known
+                    && sale.validate(on).is_ok()
                     && let Some(archive) = &mut self.archive
                 {
                     self.latest_sale = self.latest_sale.max(Some(sale.closed_on));

@@ -4,6 +4,7 @@
 //! *d* and at nothing else, however many later sales the index already holds. Sales may be
 //! recorded in any order; the answers depend on the set of sales alone.
 
+mod area;
 mod comparables;
 mod level;
 mod means;
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex};
 use rstar::RTree;
 use rstar::primitives::GeomWithData;
 
+pub use self::area::{Area, InvalidArea};
 pub use self::comparables::{MarketView, NearbySale};
 use self::level::LevelSeries;
 use self::means::{Columns, Numbers};

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
@@ -16,7 +18,7 @@ const EMBEDDED_FETCH_WAIT_MS: &str = "3";
 
 /// Properties that carry the delivery guarantee or the identity of a client.
 /// They are refused in [`BrokerConfig::properties`].
-const RESERVED: [&str; 16] = [
+const RESERVED: [&str; 18] = [
     "acks",
     "auto.offset.reset",
     "bootstrap.servers",
@@ -25,7 +27,9 @@ const RESERVED: [&str; 16] = [
     "enable.auto.offset.store",
     "enable.idempotence",
     "enable.partition.eof",
+    "isolation.level",
     "group.id",
+    "group.protocol",
     "heartbeat.interval.ms",
     "log.queue",
     "max.poll.interval.ms",
@@ -47,6 +51,9 @@ pub struct BrokerConfig {
     /// `compression.type` and so on. Those the delivery guarantee rests on are
     /// refused.
     pub properties: BTreeMap<String, String>,
+    /// The file that holds the token of `sasl.mechanism` OAUTHBEARER. It is read
+    /// again before the token expires.
+    pub oauth_token_file: Option<PathBuf>,
     /// The name under which clients appear in the broker's logs and quotas.
     pub client_id: String,
 }
@@ -64,6 +71,7 @@ impl fmt::Debug for BrokerConfig {
             .field("bootstrap_servers", &self.bootstrap_servers)
             .field("embedded", &self.embedded)
             .field("properties", &properties)
+            .field("oauth_token_file", &self.oauth_token_file)
             .field("client_id", &self.client_id)
             .finish()
     }
@@ -76,6 +84,7 @@ impl BrokerConfig {
             bootstrap_servers: bootstrap_servers.into(),
             embedded: false,
             properties: BTreeMap::new(),
+            oauth_token_file: None,
             client_id: "homestream".to_owned(),
         }
     }
@@ -89,12 +98,31 @@ impl BrokerConfig {
                 reason: "is empty; give host:port".into(),
             });
         }
-        match self.properties.keys().find(|name| RESERVED.contains(&name.as_str())) {
-            Some(name) => Err(KafkaError::Setting {
+        if let Some(name) = self.properties.keys().find(|name| RESERVED.contains(&name.as_str())) {
+            return Err(KafkaError::Setting {
                 setting: name.clone(),
                 reason: "is set by homestream and cannot be passed through".into(),
+            });
+        }
+        self.validate_token()
+    }
+
+    /// A token file and the mechanism that uses it belong together.
+    fn validate_token(&self) -> Result<(), KafkaError> {
+        let mechanism = ["sasl.mechanism", "sasl.mechanisms"]
+            .iter()
+            .find_map(|name| self.properties.get(*name));
+        let uses_token = mechanism.is_some_and(|name| name.eq_ignore_ascii_case("OAUTHBEARER"));
+        match (uses_token, &self.oauth_token_file) {
+            (true, None) => Err(KafkaError::Setting {
+                setting: "sasl.mechanism".into(),
+                reason: "is OAUTHBEARER, which needs kafka.oauth.token_file".into(),
             }),
-            None => Ok(()),
+            (false, Some(_)) => Err(KafkaError::Setting {
+                setting: "kafka.oauth.token_file".into(),
+                reason: "has no use unless `sasl.mechanism` is OAUTHBEARER".into(),
+            }),
+            _ => Ok(()),
         }
     }
 
@@ -161,6 +189,22 @@ impl BrokerConfig {
         Ok(producer)
     }
 
+    /// A producer whose records become visible by transaction. A record that cannot
+    /// be delivered is reported when the transaction would have timed out.
+    pub(crate) fn transactional_producer(
+        &self,
+        transactional_id: &str,
+        timeout: Duration,
+    ) -> Result<ClientConfig, KafkaError> {
+        let mut producer = self.producer()?;
+        let timeout = timeout.as_millis().to_string();
+        producer
+            .set("transactional.id", transactional_id)
+            .set("transaction.timeout.ms", &timeout)
+            .set("delivery.timeout.ms", &timeout);
+        Ok(producer)
+    }
+
     pub(crate) fn consumer(&self, group_id: &str) -> Result<ClientConfig, KafkaError> {
         let mut consumer = self.client()?;
         let mut set = |name: &str, value: &str| {
@@ -183,6 +227,8 @@ impl BrokerConfig {
             .set("group.id", group_id)
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
+            // What a transaction has not committed may never have happened.
+            .set("isolation.level", "read_committed")
             // A group without a committed offset starts at the oldest record:
             // skipping what came before its first start would be a silent loss.
             .set("auto.offset.reset", "earliest");
@@ -216,6 +262,19 @@ mod tests {
             "Kafka setting `enable.auto.commit`: is set by homestream and cannot be passed through"
         );
         assert_eq!(BrokerConfig::remote(" ").validate().unwrap_err().code(), "setting");
+    }
+
+    #[test]
+    fn a_token_file_and_its_mechanism_belong_together() {
+        let mut config = BrokerConfig::remote("b:9092");
+        config.oauth_token_file = Some("/run/token".into());
+        let error = config.validate().unwrap_err().to_string();
+        assert!(error.contains("`kafka.oauth.token_file`"), "{error}");
+        config.properties.insert("sasl.mechanism".into(), "OAUTHBEARER".into());
+        assert_eq!(config.validate(), Ok(()));
+        config.oauth_token_file = None;
+        let error = config.validate().unwrap_err().to_string();
+        assert!(error.contains("needs kafka.oauth.token_file"), "{error}");
     }
 
     #[test]

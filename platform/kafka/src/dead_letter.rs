@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use crate::publisher::MAX_RECORD_BYTES;
 use crate::record::{Header, Outgoing, Record};
 
 /// What every dead-letter header name starts with.
@@ -25,6 +26,13 @@ pub const CLASS_NAME: &str = "__connect.errors.class.name";
 pub const EXCEPTION_CLASS_NAME: &str = "__connect.errors.exception.class.name";
 /// The reason in words.
 pub const EXCEPTION_MESSAGE: &str = "__connect.errors.exception.message";
+
+/// Size of a payload that is left out, because no dead letter can hold it; it stands where
+/// the other headers say. Ours, not Kafka Connect's.
+pub const PAYLOAD_LEFT_OUT: &str = "__connect.errors.payload.left.out.bytes";
+
+/// Room for this module's headers.
+const HEADER_ROOM: usize = 8 * 1024;
 
 /// Longest message kept, so that a record near the broker's size limit still fits
 /// with its dead-letter headers.
@@ -65,9 +73,11 @@ pub struct DeadLetter {
 }
 
 /// The dead letter of a record: key, payload, headers and timestamp as received,
-/// plus what was wrong. Headers of an earlier failure are replaced.
+/// plus what was wrong. Headers of an earlier failure are replaced. Of a record that
+/// no dead letter can hold, only where it stands and what was wrong is told.
 pub fn dead_letter(record: &Record, to: Arc<str>, fault: &Fault) -> Outgoing {
-    let mut headers = original_headers(record);
+    let whole = record.size_bytes() + HEADER_ROOM <= MAX_RECORD_BYTES;
+    let mut headers = if whole { original_headers(record) } else { Vec::new() };
     headers.extend([
         Header::text(TOPIC, &record.topic),
         Header::text(PARTITION, record.partition.to_string()),
@@ -77,10 +87,14 @@ pub fn dead_letter(record: &Record, to: Arc<str>, fault: &Fault) -> Outgoing {
         Header::text(EXCEPTION_CLASS_NAME, fault.code),
         Header::text(EXCEPTION_MESSAGE, shortened(&fault.message)),
     ]);
+    if !whole {
+        let bytes = record.payload.as_ref().map_or(0, Vec::len);
+        headers.push(Header::text(PAYLOAD_LEFT_OUT, bytes.to_string()));
+    }
     Outgoing {
         topic: to,
-        key: record.key.clone(),
-        payload: record.payload.clone(),
+        key: record.key.clone().filter(|_| whole),
+        payload: record.payload.clone().filter(|_| whole),
         headers,
         timestamp_ms: record.timestamp_ms,
     }
@@ -225,6 +239,29 @@ mod tests {
         let message = letter.headers.last().unwrap().value.clone().unwrap();
         assert!(message.len() <= MAX_MESSAGE_BYTES && message.len() > MAX_MESSAGE_BYTES - 4);
         assert!(String::from_utf8(message).is_ok());
+    }
+
+    #[test]
+    fn a_record_that_no_dead_letter_can_hold_leaves_its_coordinates() {
+        let limit = MAX_RECORD_BYTES - HEADER_ROOM;
+        let of_size = |bytes| Record {
+            key: None,
+            headers: Vec::new(),
+            payload: Some(vec![b'x'; bytes]),
+            ..record()
+        };
+        let fits = dead_letter(&of_size(limit), "dlq".into(), &fault("byte 0"));
+        assert!(fits.payload.is_some() && fits.size_bytes() <= MAX_RECORD_BYTES);
+        let letter = dead_letter(&of_size(limit + 1), "dlq".into(), &fault("byte 0"));
+        assert_eq!(letter.payload, None);
+        let stored = stored(letter, 0);
+        let bytes = (limit + 1).to_string();
+        assert_eq!(stored.header(PAYLOAD_LEFT_OUT), Some(bytes.as_bytes()));
+        let read = read_back(&stored).unwrap();
+        assert_eq!(
+            (read.topic.as_str(), read.partition, read.offset),
+            ("homes.listings.v1", 2, 41)
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::config::FromClientConfigAndContext;
@@ -21,6 +21,7 @@ use crate::config::BrokerConfig;
 use crate::context::Journal;
 use crate::error::{KafkaError, Severity, severity};
 use crate::metrics::{self, METRICS};
+use crate::oauth::hand_token;
 use crate::record::{Record, TopicNames};
 use crate::thread;
 use crate::topics::{partitions_of, range_of};
@@ -53,7 +54,31 @@ pub enum FollowerEvent {
 pub struct Follower {
     events: mpsc::Receiver<FollowerEvent>,
     stop: Arc<AtomicBool>,
+    way: Arc<Way>,
     failed: bool,
+}
+
+/// How far a follower has come with what was there when it started, in offsets: what
+/// compaction or a transaction's markers took away is included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CatchUp {
+    /// Offsets passed.
+    pub done: u64,
+    /// Offsets to pass; grows while topics are being asked how far they reach.
+    pub of: u64,
+}
+
+impl CatchUp {
+    /// The share that is done, 0 to 1.
+    pub fn share(&self) -> f64 {
+        if self.of == 0 { 1.0 } else { self.done as f64 / self.of as f64 }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Way {
+    done: AtomicU64,
+    of: AtomicU64,
 }
 
 impl Follower {
@@ -72,15 +97,15 @@ impl Follower {
         let (sender, events) = mpsc::channel(EVENTS);
         let stop = Arc::new(AtomicBool::new(false));
         let behind = Arc::new(AtomicUsize::new(topics.len()));
+        let way = Arc::new(Way::default());
         for &topic in topics {
             // Without a group id the library hands no records over. It is never
             // joined; the broker sees it as the reader's name.
             let mut settings =
                 config.consumer(&format!("{}-follow-{service}", config.client_id))?;
             settings.set("enable.partition.eof", "true");
-            let consumer =
-                BaseConsumer::from_config_and_context(&settings, Journal::new(config.embedded))
-                    .map_err(|error| KafkaError::of_creation(&config.bootstrap_servers, error))?;
+            let consumer = BaseConsumer::from_config_and_context(&settings, Journal::of(config))
+                .map_err(|error| KafkaError::of_creation(&config.bootstrap_servers, error))?;
             let reader = TopicReader {
                 consumer,
                 brokers: config.bootstrap_servers.clone(),
@@ -89,6 +114,7 @@ impl Follower {
                 events: sender.clone(),
                 stop: Arc::clone(&stop),
                 behind: Arc::clone(&behind),
+                way: Arc::clone(&way),
             };
             let named = thread::Reader {
                 name: service.to_owned(),
@@ -97,7 +123,15 @@ impl Follower {
             };
             thread::spawn(named, sender.clone(), FollowerEvent::Failed, move || reader.run())?;
         }
-        Ok(Self { events, stop, failed: false })
+        Ok(Self { events, stop, way, failed: false })
+    }
+
+    /// How far the follower has come with what was there when it started.
+    pub fn catch_up(&self) -> CatchUp {
+        CatchUp {
+            done: self.way.done.load(Ordering::Relaxed),
+            of: self.way.of.load(Ordering::Relaxed),
+        }
     }
 
     /// The next event; `None` after a failure. Safe to use in `select!`.
@@ -140,6 +174,13 @@ struct TopicReader {
     stop: Arc<AtomicBool>,
     /// Topics that have not caught up.
     behind: Arc<AtomicUsize>,
+    way: Arc<Way>,
+}
+
+/// What a partition held when the follower started and has not handed over yet.
+struct Stretch {
+    next: i64,
+    end: i64,
 }
 
 /// Nobody listens any more.
@@ -148,34 +189,39 @@ struct Gone;
 impl TopicReader {
     fn run(self) {
         match self.begin() {
-            Ok(ends) => drop(self.follow(ends)),
+            Ok(stretches) => drop(self.follow(stretches)),
             Err(error) => drop(self.send(FollowerEvent::Failed(error))),
         }
     }
 
     /// Assigns all partitions from their beginning and returns the ends to reach.
-    fn begin(&self) -> Result<BTreeMap<i32, i64>, KafkaError> {
-        let mut ends = BTreeMap::new();
+    fn begin(&self) -> Result<BTreeMap<i32, Stretch>, KafkaError> {
+        let mut stretches = BTreeMap::new();
         let mut assignment = TopicPartitionList::new();
         let failed = |error: ClientError| KafkaError::Topic {
             topic: self.topic.clone(),
             operation: "assign",
             reason: error.to_string(),
         };
+        // Questions come before the first poll.
+        if self.consumer.client().context().has_token() {
+            hand_token(self.consumer.client())?;
+        }
         for partition in partitions_of(&self.consumer, &self.topic, &self.brokers)? {
             let range = range_of(&self.consumer, &self.topic, partition)?;
             if range.low < range.high {
-                ends.insert(partition, range.high);
+                self.way.of.fetch_add(range.high.abs_diff(range.low), Ordering::Relaxed);
+                stretches.insert(partition, Stretch { next: range.low, end: range.high });
             }
             assignment
                 .add_partition_offset(&self.topic, partition, Offset::Beginning)
                 .map_err(failed)?;
         }
         self.consumer.assign(&assignment).map_err(failed)?;
-        Ok(ends)
+        Ok(stretches)
     }
 
-    fn follow(&self, mut ends: BTreeMap<i32, i64>) -> Result<(), Gone> {
+    fn follow(&self, mut stretches: BTreeMap<i32, Stretch>) -> Result<(), Gone> {
         let mut batch = Batch::new(LIMITS);
         let mut topics = TopicNames::default();
         let mut caught_up = false;
@@ -184,7 +230,7 @@ impl TopicReader {
             if batch.is_due(now) {
                 self.hand_over(batch.take())?;
             }
-            if !caught_up && ends.is_empty() {
+            if !caught_up && stretches.is_empty() {
                 // What was read must be seen before the news that it was.
                 self.hand_over(batch.take())?;
                 caught_up = true;
@@ -195,21 +241,31 @@ impl TopicReader {
             match self.consumer.poll(batch.patience(IDLE_POLL, now)) {
                 None => batch.found_nothing(),
                 Some(Ok(message)) => {
-                    let next = message.offset() + 1;
-                    if ends.get(&message.partition()).is_some_and(|&end| next >= end) {
-                        ends.remove(&message.partition());
+                    if !caught_up {
+                        self.pass(&mut stretches, message.partition(), message.offset() + 1);
                     }
                     batch.push(Record::from_message(&message, &mut topics), now);
                 }
                 // The last offsets of a partition may be a transaction's markers,
                 // which are never handed over.
                 Some(Err(ClientError::PartitionEOF(partition))) => {
-                    ends.remove(&partition);
+                    self.pass(&mut stretches, partition, i64::MAX);
                 }
                 Some(Err(error)) => self.on_error(&error)?,
             }
         }
         Ok(())
+    }
+
+    /// A partition has been read up to `next`.
+    fn pass(&self, stretches: &mut BTreeMap<i32, Stretch>, partition: i32, next: i64) {
+        let Some(stretch) = stretches.get_mut(&partition) else { return };
+        let reached = next.min(stretch.end);
+        self.way.done.fetch_add(reached.abs_diff(stretch.next), Ordering::Relaxed);
+        stretch.next = reached;
+        if reached == stretch.end {
+            stretches.remove(&partition);
+        }
     }
 
     fn hand_over(&self, records: Vec<Record>) -> Result<(), Gone> {

@@ -10,21 +10,23 @@
 //! finish what is in flight and commit before another member starts. Closing is a
 //! revocation of everything, with the same drain.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use rdkafka::TopicPartitionList;
 use rdkafka::config::FromClientConfigAndContext;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerGroupMetadata};
+use rdkafka::error::KafkaError as ClientError;
 use tokio::sync::mpsc;
 
 use crate::batch::BatchLimits;
 use crate::config::BrokerConfig;
 use crate::context::GroupContext;
 use crate::error::KafkaError;
+use crate::lag::{Lag, STATISTICS_INTERVAL_MS};
 use crate::record::{NextOffset, Record, TopicPartition};
 use crate::thread;
+use crate::transactor::positions;
 
 mod worker;
 
@@ -41,6 +43,17 @@ const EMBEDDED_SESSION: Duration = Duration::from_millis(2_000);
 /// The embedded broker's members learn of a rebalance from their heartbeat.
 const EMBEDDED_HEARTBEAT: Duration = Duration::from_millis(100);
 
+/// How the members of a group agree on who reads what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GroupProtocol {
+    /// The members decide (cooperative-sticky). Works with every broker.
+    #[default]
+    Classic,
+    /// The broker decides (KIP-848). Kafka 4.0 or later; session time-out and
+    /// heartbeat are the broker's settings then.
+    Consumer,
+}
+
 /// How a member reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupConfig {
@@ -48,6 +61,8 @@ pub struct GroupConfig {
     pub group_id: String,
     /// The topics to read.
     pub topics: Vec<String>,
+    /// How the members agree on who reads what.
+    pub protocol: GroupProtocol,
     /// Most records in a batch. 500: beyond it a transaction or an insert of the
     /// batch gains little, and a drain takes longer.
     pub batch_max_records: usize,
@@ -80,6 +95,7 @@ impl GroupConfig {
         Self {
             group_id: group_id.into(),
             topics: topics.iter().map(|&topic| topic.to_owned()).collect(),
+            protocol: GroupProtocol::Classic,
             batch_max_records: 500,
             batch_max_bytes: 4 * 1024 * 1024,
             batch_max_wait: Duration::ZERO,
@@ -141,6 +157,12 @@ pub enum ConsumerEvent {
         /// To be acknowledged; dropping it acknowledges too.
         ack: RevokeAck,
     },
+    /// What was read and not committed before [`GroupConsumer::rewind`] comes again
+    /// after this.
+    Rewound {
+        /// The number given to `rewind`.
+        epoch: u64,
+    },
     /// The member cannot go on; nothing comes after this.
     Failed(KafkaError),
 }
@@ -167,8 +189,11 @@ pub struct GroupConsumer {
     consumer: WeakConsumer,
     thread: std::thread::Thread,
     stop: Arc<AtomicBool>,
+    /// The rewind that was asked for last.
+    rewind: Arc<AtomicU64>,
     brokers: String,
     group: GroupConfig,
+    lag: Arc<Lag>,
 }
 
 /// The thread owns the connection; the service borrows it to commit.
@@ -192,18 +217,29 @@ impl GroupConsumer {
             ),
             false => (group.session_timeout, group.heartbeat_interval),
         };
-        settings
-            .set("session.timeout.ms", session.as_millis().to_string())
-            .set("heartbeat.interval.ms", heartbeat.as_millis().to_string())
-            .set("max.poll.interval.ms", group.max_poll_interval.as_millis().to_string());
-        if !config.properties.contains_key("partition.assignment.strategy") {
-            // A member that joins or leaves moves only the partitions that must
-            // move; the others keep flowing.
-            settings.set("partition.assignment.strategy", "cooperative-sticky");
+        settings.set("max.poll.interval.ms", group.max_poll_interval.as_millis().to_string());
+        match group.protocol {
+            GroupProtocol::Consumer => {
+                settings.set("group.protocol", "consumer");
+            }
+            GroupProtocol::Classic => {
+                settings
+                    .set("session.timeout.ms", session.as_millis().to_string())
+                    .set("heartbeat.interval.ms", heartbeat.as_millis().to_string());
+                if !config.properties.contains_key("partition.assignment.strategy") {
+                    // A member that joins or leaves moves only the partitions that
+                    // must move; the others keep flowing.
+                    settings.set("partition.assignment.strategy", "cooperative-sticky");
+                }
+            }
         }
-        let consumer =
-            BaseConsumer::from_config_and_context(&settings, GroupContext::new(config.embedded))
-                .map_err(|error| KafkaError::of_creation(&config.bootstrap_servers, error))?;
+        if !config.properties.contains_key("statistics.interval.ms") {
+            settings.set("statistics.interval.ms", STATISTICS_INTERVAL_MS);
+        }
+        let lag = Arc::new(Lag::new(&group.group_id));
+        let context = GroupContext::new(config, Arc::clone(&lag));
+        let consumer = BaseConsumer::from_config_and_context(&settings, context)
+            .map_err(|error| KafkaError::of_creation(&config.bootstrap_servers, error))?;
         let topics: Vec<&str> = group.topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(|error| KafkaError::Consumer {
             reader: group.group_id.clone(),
@@ -215,6 +251,7 @@ impl GroupConsumer {
         let weak = WeakConsumer(Arc::downgrade(&consumer));
         let (sender, events) = mpsc::channel(EVENTS);
         let stop = Arc::new(AtomicBool::new(false));
+        let rewind = Arc::new(AtomicU64::new(0));
         let reader = thread::Reader {
             name: group.group_id.clone(),
             topics: group.topics.join(","),
@@ -224,12 +261,13 @@ impl GroupConsumer {
             consumer,
             sender.clone(),
             Arc::clone(&stop),
+            Arc::clone(&rewind),
             group.clone(),
             config.bootstrap_servers.clone(),
         );
         let thread = thread::spawn(reader, sender, ConsumerEvent::Failed, move || worker.run())?;
         let brokers = config.bootstrap_servers.clone();
-        Ok(Self { events, consumer: weak, thread, stop, brokers, group })
+        Ok(Self { events, consumer: weak, thread, stop, rewind, brokers, group, lag })
     }
 
     /// The next event; `None` once the member has left the group. Safe to use in
@@ -238,6 +276,11 @@ impl GroupConsumer {
         let event = self.events.recv().await;
         // The thread may be waiting for room.
         self.thread.unpark();
+        match &event {
+            Some(ConsumerEvent::Batch(records)) => self.lag.taken(records),
+            Some(ConsumerEvent::Rewound { .. }) => self.lag.rewound(),
+            _ => {}
+        }
         event
     }
 
@@ -248,25 +291,32 @@ impl GroupConsumer {
         if next_offsets.is_empty() {
             return Ok(());
         }
-        let failed = |reason: String| KafkaError::Consumer {
+        let failed = |error: ClientError| KafkaError::Consumer {
             reader: self.group.group_id.clone(),
             topics: self.group.topics.join(","),
             brokers: self.brokers.clone(),
-            reason: format!("commit: {reason}"),
+            reason: format!("commit: {error}"),
         };
-        let consumer =
-            self.consumer.0.upgrade().ok_or(KafkaError::Closed { what: "the group consumer" })?;
-        let mut positions = TopicPartitionList::with_capacity(next_offsets.len());
-        for next in next_offsets {
-            positions
-                .add_partition_offset(
-                    &next.topic,
-                    next.partition,
-                    rdkafka::Offset::Offset(next.offset),
-                )
-                .map_err(|error| failed(error.to_string()))?;
-        }
-        consumer.commit(&positions, CommitMode::Async).map_err(|error| failed(error.to_string()))
+        let offsets = positions(next_offsets).map_err(failed)?;
+        self.connection()?.commit(&offsets, CommitMode::Async).map_err(failed)
+    }
+
+    /// Who this member is, for a transaction that commits its offsets.
+    pub(crate) fn group_metadata(&self) -> Result<ConsumerGroupMetadata, KafkaError> {
+        let closed = KafkaError::Closed { what: "the group consumer" };
+        self.connection()?.group_metadata().ok_or(closed)
+    }
+
+    /// Goes back to what is committed: a transaction was aborted. Batches that come
+    /// before [`ConsumerEvent::Rewound`] of this `epoch`, a number that grows, are
+    /// out of date.
+    pub(crate) fn rewind(&self, epoch: u64) {
+        self.rewind.store(epoch, Ordering::Release);
+        self.thread.unpark();
+    }
+
+    fn connection(&self) -> Result<Arc<BaseConsumer<GroupContext>>, KafkaError> {
+        self.consumer.0.upgrade().ok_or(KafkaError::Closed { what: "the group consumer" })
     }
 
     /// Begins to leave the group: a last [`ConsumerEvent::Revoked`] follows, then

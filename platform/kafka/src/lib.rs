@@ -40,6 +40,7 @@
 mod batch;
 mod clock;
 mod config;
+mod connection;
 mod context;
 pub mod dead_letter;
 mod embedded;
@@ -47,27 +48,34 @@ mod error;
 mod fold;
 mod follower;
 mod group;
+mod lag;
 mod metrics;
+mod oauth;
 mod offsets;
+mod pipeline;
 mod progress;
 mod publisher;
 mod record;
+mod refusal;
 mod thread;
 mod topics;
+mod transactor;
 
 pub use clock::{EventClock, ReplayClock};
 pub use config::BrokerConfig;
+pub use connection::check_connection;
 pub use embedded::{Broker, EmbeddedBroker};
-pub use error::{KafkaError, PublishError};
+pub use error::{KafkaError, PublishError, is_secret};
 pub use fold::{Fold, FoldContext, run_fold};
-pub use follower::{Follower, FollowerEvent};
-pub use group::{ConsumerEvent, GroupConfig, GroupConsumer, RevokeAck};
+pub use follower::{CatchUp, Follower, FollowerEvent};
+pub use group::{ConsumerEvent, GroupConfig, GroupConsumer, GroupProtocol, RevokeAck};
 pub use metrics::register_metrics;
 pub use offsets::{OffsetTracker, TrackerError};
+pub use pipeline::{Batch, Delivery, Pipeline, PipelineConfig, PipelineError, TransactionConfig};
 pub use progress::{Progress, ProgressError};
 pub use publisher::{MAX_RECORD_BYTES, Publisher};
 pub use record::{Delivered, Header, NextOffset, Outgoing, Record, TopicPartition};
 pub use topics::{
-    OffsetRange, TopicOutcome, TopicSpec, TopicStatus, check_connection, committed_offsets,
-    create_topics, end_offsets, topic_record_counts,
+    OffsetRange, TopicOutcome, TopicSpec, TopicStatus, committed_offsets, create_topics,
+    end_offsets, topic_record_counts,
 };

@@ -2,15 +2,19 @@
 
 use std::sync::LazyLock;
 
-use prometheus::{IntCounterVec, Opts, Registry};
+use prometheus::{GaugeVec, Histogram, HistogramOpts, IntCounterVec, Opts, Registry};
 
-/// Counters by topic or group: both are bounded by the configuration.
+/// By topic, group or partition: all are bounded by the configuration.
 pub(crate) struct Metrics {
     pub(crate) published: Option<IntCounterVec>,
     pub(crate) unpublished: Option<IntCounterVec>,
     pub(crate) read: Option<IntCounterVec>,
     pub(crate) read_bytes: Option<IntCounterVec>,
     pub(crate) revocations: Option<IntCounterVec>,
+    pub(crate) transactions: Option<IntCounterVec>,
+    pub(crate) commit_seconds: Option<Histogram>,
+    pub(crate) lag: Option<GaugeVec>,
+    pub(crate) delay: Option<GaugeVec>,
 }
 
 pub(crate) static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
@@ -35,7 +39,43 @@ pub(crate) static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
         "Revocations, by whether the service had drained its records in time.",
         &["group", "outcome"],
     ),
+    transactions: counter(
+        "homestream_kafka_transactions_total",
+        "Transactions, by outcome: committed or aborted.",
+        &["outcome"],
+    ),
+    commit_seconds: histogram(
+        "homestream_kafka_commit_seconds",
+        "Time to commit a transaction, its offsets included.",
+    ),
+    lag: gauge(
+        "homestream_kafka_lag_records",
+        "Offsets up to the last stable one that the service has yet to take; 0 at the end, \
+         also behind a transaction's marker.",
+    ),
+    delay: gauge(
+        "homestream_kafka_delay_seconds",
+        "Seconds since the record was written that the service took last, while more wait; \
+         0 at the end.",
+    ),
 });
+
+/// Half a millisecond to 16 s.
+fn histogram(name: &str, help: &str) -> Option<Histogram> {
+    let buckets = prometheus::exponential_buckets(0.000_5, 2.0, 16).ok()?;
+    Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets)).ok()
+}
+
+/// Adds an observation to a histogram.
+pub(crate) fn observe(histogram: &Option<Histogram>, value: f64) {
+    if let Some(histogram) = histogram {
+        histogram.observe(value);
+    }
+}
+
+fn gauge(name: &str, help: &str) -> Option<GaugeVec> {
+    GaugeVec::new(Opts::new(name, help), &["group", "topic", "partition"]).ok()
+}
 
 fn counter(name: &str, help: &str, labels: &[&str]) -> Option<IntCounterVec> {
     IntCounterVec::new(Opts::new(name, help), labels).ok()
@@ -59,8 +99,15 @@ pub fn register_metrics(registry: &Registry) -> Result<(), prometheus::Error> {
         &metrics.read,
         &metrics.read_bytes,
         &metrics.revocations,
+        &metrics.transactions,
     ];
+    if let Some(histogram) = &metrics.commit_seconds {
+        registry.register(Box::new(histogram.clone()))?;
+    }
     for family in families.into_iter().flatten() {
+        registry.register(Box::new(family.clone()))?;
+    }
+    for family in [&metrics.lag, &metrics.delay].into_iter().flatten() {
         registry.register(Box::new(family.clone()))?;
     }
     Ok(())
@@ -79,6 +126,11 @@ mod tests {
         add(&METRICS.published, &["t"], 1);
         add(&METRICS.unpublished, &["t", "timed_out"], 1);
         add(&METRICS.revocations, &["g", "drained"], 1);
-        assert_eq!(registry.gather().len(), 5);
+        add(&METRICS.transactions, &["committed"], 1);
+        observe(&METRICS.commit_seconds, 0.01);
+        for gauges in [&METRICS.lag, &METRICS.delay] {
+            gauges.as_ref().unwrap().with_label_values(&["g", "t", "0"]).set(1.0);
+        }
+        assert_eq!(registry.gather().len(), 9);
     }
 }

@@ -11,19 +11,20 @@ use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 use rdkafka::message::{Header as ClientHeader, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::util::IntoOpaque;
 use tokio::sync::{Notify, oneshot};
 
 use crate::config::BrokerConfig;
 use crate::context::{Journal, lock};
 use crate::error::{KafkaError, PublishError, delivery_code};
 use crate::metrics::{self, METRICS};
+use crate::oauth::TokenResult;
 use crate::progress::Progress;
 use crate::record::{Delivered, Outgoing};
 
-/// Largest record, as key, payload and headers. A broker's default limit is
-/// 1,048,588 bytes for a batch with its own header; this leaves room for that, and
-/// for a 1,000,000-byte payload with 40 kB of headers.
-pub const MAX_RECORD_BYTES: usize = 1_040_000;
+/// Largest record, as key, payload and headers. Most topics take 1 MiB; the dead-letter
+/// topic takes a record of that size and its headers.
+pub const MAX_RECORD_BYTES: usize = 2_000_000;
 
 /// How long to wait before asking again whether a full queue has room. Room is
 /// announced a moment before it exists, so one wait may be missed.
@@ -79,6 +80,12 @@ struct Context {
 }
 
 impl rdkafka::ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> TokenResult {
+        self.journal.generate_oauth_token(config)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.journal.log(level, facility, message);
     }
@@ -136,7 +143,7 @@ impl Publisher {
     /// A publisher that reports what it delivers to `progress`.
     pub fn new(config: &BrokerConfig, progress: Progress) -> Result<Self, KafkaError> {
         let context = Context {
-            journal: Journal::new(config.embedded),
+            journal: Journal::of(config),
             progress,
             embedded: config.embedded,
             room: Notify::new(),
@@ -198,7 +205,7 @@ impl Publisher {
     /// Hands one record to the send queue, waiting for room. What goes wrong is
     /// reported through the slot.
     async fn enqueue(&self, record: &Outgoing, slot: Slot) {
-        let mut client_record = to_client(record, slot);
+        let mut client_record = to_client(record, Box::new(slot));
         loop {
             let room = self.context().room.notified();
             match self.producer.send(client_record) {
@@ -252,7 +259,8 @@ impl Publisher {
     }
 }
 
-fn check(index: usize, record: &Outgoing) -> Result<(), PublishError> {
+/// Refuses a record that no broker takes.
+pub(crate) fn check(index: usize, record: &Outgoing) -> Result<(), PublishError> {
     let topic = || Arc::clone(&record.topic);
     let bytes = record.size_bytes();
     if bytes > MAX_RECORD_BYTES {
@@ -270,10 +278,12 @@ fn check(index: usize, record: &Outgoing) -> Result<(), PublishError> {
     Ok(())
 }
 
-type ClientRecord<'a> = BaseRecord<'a, [u8], [u8], Box<Slot>>;
-
-fn to_client(record: &Outgoing, slot: Slot) -> ClientRecord<'_> {
-    let mut client_record = BaseRecord::with_opaque_to(record.topic.as_ref(), Box::new(slot));
+/// A record as the client library takes it.
+pub(crate) fn to_client<O: IntoOpaque>(
+    record: &Outgoing,
+    opaque: O,
+) -> BaseRecord<'_, [u8], [u8], O> {
+    let mut client_record = BaseRecord::with_opaque_to(record.topic.as_ref(), opaque);
     client_record.key = record.key.as_deref();
     client_record.payload = record.payload.as_deref();
     client_record.timestamp = record.timestamp_ms.map(|timestamp_ms| timestamp_ms.max(1));

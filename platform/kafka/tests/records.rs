@@ -93,7 +93,7 @@ async fn records_that_cannot_be_sent_are_refused_before_anything_is() {
     let error = publisher.publish(batch).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "record 1 for topic `homes` has 2000001 bytes; at most 1040000 can be sent"
+        "record 1 for topic `homes` has 2000001 bytes; at most 2000000 can be sent"
     );
     let mut batch = numbered("homes", 0, 1);
     batch[0].headers = vec![Header::text("a\0b", "")];

@@ -83,6 +83,7 @@ impl World {
                 min_sales: 200,
                 ..TrainingParams::default()
             },
+            area: None,
             policy: RetrainPolicy::default(),
         };
         let context = TrainerContext {

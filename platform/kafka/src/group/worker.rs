@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc as std_mpsc;
 use std::time::{Duration, Instant};
 
-use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError as ClientError;
+use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -30,6 +30,9 @@ const PAUSE_AFTER: Duration = Duration::from_secs(1);
 /// How long a paused member waits for news before it looks for room again.
 const PAUSED_POLL: Duration = Duration::from_millis(20);
 
+/// How long the broker may take to tell what is committed, before it is asked again.
+const REWIND_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The service is gone or the member has failed.
 pub(super) struct Ended;
 
@@ -37,6 +40,9 @@ pub(super) struct Worker {
     consumer: Arc<BaseConsumer<GroupContext>>,
     events: mpsc::Sender<ConsumerEvent>,
     stop: Arc<AtomicBool>,
+    /// The rewind that was asked for last, and the one that was carried out last.
+    rewind: Arc<AtomicU64>,
+    rewound: u64,
     config: GroupConfig,
     brokers: String,
     topics: TopicNames,
@@ -52,6 +58,7 @@ impl Worker {
         consumer: Arc<BaseConsumer<GroupContext>>,
         events: mpsc::Sender<ConsumerEvent>,
         stop: Arc<AtomicBool>,
+        rewind: Arc<AtomicU64>,
         config: GroupConfig,
         brokers: String,
     ) -> Self {
@@ -60,6 +67,8 @@ impl Worker {
             consumer,
             events,
             stop,
+            rewind,
+            rewound: 0,
             config,
             brokers,
             topics: TopicNames::default(),
@@ -81,8 +90,10 @@ impl Worker {
 
     fn step(&mut self) -> Result<(), Ended> {
         let now = Instant::now();
+        self.rewind_if_asked();
         if self.outbox.is_empty() && self.batch.is_due(now) {
             let records = self.batch.take();
+            self.consumer.context().lag.queued(&records);
             self.outbox.push_back(ConsumerEvent::Batch(records));
         }
         if self.flush()? {
@@ -94,6 +105,49 @@ impl Worker {
         self.serve_rebalances()
     }
 
+    /// Goes back to the committed offsets of every partition that is held.
+    fn rewind_if_asked(&mut self) {
+        let epoch = self.rewind.load(Ordering::Acquire);
+        if epoch == self.rewound {
+            return;
+        }
+        // The service will not take them.
+        self.batch.take();
+        self.outbox.retain(|event| !matches!(event, ConsumerEvent::Batch(_)));
+        match self.seek_committed() {
+            Ok(()) => {
+                self.consumer.context().lag.rewinding();
+                self.rewound = epoch;
+                self.outbox.push_back(ConsumerEvent::Rewound { epoch });
+            }
+            Err(error) => {
+                tracing::debug!(group = self.config.group_id, %error, "asked to rewind again");
+                // Rebalances and the member's health go on meanwhile.
+                std::thread::park_timeout(PAUSED_POLL);
+            }
+        }
+    }
+
+    fn seek_committed(&self) -> Result<(), ClientError> {
+        let assignment = self.consumer.assignment()?;
+        if assignment.count() == 0 {
+            return Ok(());
+        }
+        let committed = self.consumer.committed_offsets(assignment, REWIND_TIMEOUT)?;
+        let mut targets = TopicPartitionList::with_capacity(committed.count());
+        for element in committed.elements() {
+            element.error()?;
+            let target = match element.offset() {
+                Offset::Offset(offset) => Offset::Offset(offset),
+                // As `auto.offset.reset` would have it.
+                _ => Offset::Beginning,
+            };
+            targets.add_partition_offset(element.topic(), element.partition(), target)?;
+        }
+        let sought = self.consumer.seek_partitions(targets, REWIND_TIMEOUT)?;
+        sought.elements().iter().try_for_each(|element| element.error())
+    }
+
     fn poll(&mut self, patience: Duration) -> Result<(), Ended> {
         match self.consumer.poll(patience) {
             None => self.batch.found_nothing(),
@@ -102,6 +156,8 @@ impl Worker {
             }
             Some(Err(error)) => return self.on_error(&error),
         }
+        // Statistics arrive through a poll.
+        self.consumer.context().lag.report(self.batch.records());
         Ok(())
     }
 
@@ -162,6 +218,7 @@ impl Worker {
         }
         self.paused = true;
         self.with_assignment(|consumer, assignment| consumer.pause(assignment));
+        self.consumer.context().lag.while_paused(&self.consumer);
         self.poll(PAUSED_POLL)
     }
 
@@ -169,6 +226,7 @@ impl Worker {
         self.full_since = None;
         if std::mem::take(&mut self.paused) {
             self.with_assignment(|consumer, assignment| consumer.resume(assignment));
+            self.consumer.context().lag.resumed();
         }
     }
 
