@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod error;
 mod evaluate;
+mod facts;
 mod features;
 mod market;
 mod matrix;

@@ -1,5 +1,6 @@
 //! Configuration: defaults, then file, then environment, then flags; checked once.
 
+mod facts;
 mod scorer;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,9 @@ use schemas::TopicNames;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+#[cfg(test)]
+pub(crate) use self::facts::FileTable;
+pub(crate) use self::facts::{FactsSettings, SourceSettings};
 use self::scorer::ScorerSettings;
 use crate::args::Common;
 
@@ -32,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) area: Option<Area>,
     /// The scorer.
     pub(crate) scorer: ScorerSettings,
+    /// External facts.
+    pub(crate) facts: FactsSettings,
     /// The monitor.
     pub(crate) monitor: MonitorSettings,
     /// Training.
@@ -202,6 +208,7 @@ impl Settings {
         range("topics.replication", self.topics.replication, 1, 10, "1 to 10")?;
         range("monitor.lateness_days", self.monitor.lateness_days, 0, 365, "0 to 365")?;
         self.scorer.check()?;
+        self.facts.check()?;
         if let Some(area) = &self.area {
             area.check().map_err(|error| SettingsError::Section(error.to_string()))?;
         }
@@ -245,6 +252,7 @@ impl Settings {
     /// When a value cannot be written as TOML.
     pub(crate) fn to_toml(&self) -> Result<String, SettingsError> {
         let mut shown = self.clone();
+        shown.facts.redact();
         for (name, value) in &mut shown.kafka.properties {
             let name = name.to_ascii_lowercase();
             if ["password", "secret", "token", "key.pem", "sasl.oauthbearer.config"]

@@ -14,7 +14,10 @@
 //! records, never within one.
 
 mod cache;
+mod enrichment;
 mod metrics;
+#[cfg(all(test, feature = "real-postgres"))]
+mod postgres_tests;
 mod processor;
 mod registry;
 mod sales_wait;
@@ -22,5 +25,6 @@ mod service;
 #[cfg(test)]
 mod testing;
 
+pub use enrichment::{Enricher, FactKind, FactsKey, FactsSource, TakenFact};
 pub use metrics::ScorerMetrics;
 pub use service::{SERVICE, ScorerConfig, ScorerContext, ScorerError, register, run};
