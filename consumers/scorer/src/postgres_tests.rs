@@ -2,6 +2,8 @@
 //! `tests/postgres/server start DIR`, then with the variables of `DIR/env`
 //! `cargo test -p scorer --features real-postgres`.
 
+#![allow(clippy::print_stdout, reason = "the figures of the run")]
+
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
