@@ -16,7 +16,8 @@
 mod cache;
 mod enrichment;
 mod metrics;
-#[cfg(all(test, feature = "real-postgres"))]
+#[cfg(feature = "real-postgres")]
+#[cfg(test)]
 mod postgres_tests;
 mod processor;
 mod registry;
