@@ -1,9 +1,9 @@
 //! Configuration: defaults, then file, then environment, then flags; checked once.
 
 mod facts;
+mod kafka;
 mod scorer;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use config::{Config, Environment, File, FileFormat};
@@ -18,6 +18,7 @@ use thiserror::Error;
 #[cfg(test)]
 pub(crate) use self::facts::FileTable;
 pub(crate) use self::facts::{FactsSettings, SourceSettings};
+use self::kafka::KafkaSettings;
 use self::scorer::ScorerSettings;
 use crate::args::Common;
 
@@ -46,16 +47,6 @@ pub(crate) struct Settings {
     pub(crate) retrain: RetrainPolicy,
     /// Metrics and health.
     pub(crate) metrics: MetricsSettings,
-}
-
-/// The broker.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct KafkaSettings {
-    /// `host:port`, several separated by commas; empty: the embedded broker, in `up` only.
-    pub(crate) brokers: String,
-    /// Passed through to librdkafka: `security.protocol`, `sasl.*`, `ssl.*` and so on.
-    pub(crate) properties: BTreeMap<String, String>,
 }
 
 /// Topics.
@@ -174,6 +165,7 @@ impl Settings {
             .try_deserialize()
             .map_err(|error| SettingsError::Shape(with_nearest(&error.to_string())))?;
         settings.apply(common);
+        settings.kafka.resolve()?;
         settings.check()?;
         Ok(settings)
     }
@@ -238,12 +230,7 @@ impl Settings {
 
     /// The configured broker; `None` without one.
     pub(crate) fn broker(&self) -> Option<BrokerConfig> {
-        if self.kafka.brokers.trim().is_empty() {
-            return None;
-        }
-        let mut broker = BrokerConfig::remote(self.kafka.brokers.trim());
-        broker.properties.clone_from(&self.kafka.properties);
-        Some(broker)
+        self.kafka.broker()
     }
 
     /// The settings as TOML, secrets redacted.
@@ -251,17 +238,8 @@ impl Settings {
     /// # Errors
     /// When a value cannot be written as TOML.
     pub(crate) fn to_toml(&self) -> Result<String, SettingsError> {
-        let mut shown = self.clone();
+        let mut shown = Self { kafka: self.kafka.redacted(), ..self.clone() };
         shown.facts.redact();
-        for (name, value) in &mut shown.kafka.properties {
-            let name = name.to_ascii_lowercase();
-            if ["password", "secret", "token", "key.pem", "sasl.oauthbearer.config"]
-                .iter()
-                .any(|part| name.contains(part))
-            {
-                *value = "[redacted]".into();
-            }
-        }
         toml::to_string_pretty(&shown).map_err(|error| SettingsError::Shape(error.to_string()))
     }
 }

@@ -29,7 +29,8 @@ const MOST_REFUSALS: usize = 8;
 /// Forwards log lines and remembers what went wrong last.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
-    embedded: bool,
+    /// Lines for people go to the debug level.
+    quiet: bool,
     token: Option<TokenFile>,
     last_error: Mutex<Option<String>>,
     refusals: Mutex<Vec<Refusal>>,
@@ -38,12 +39,17 @@ pub(crate) struct Journal {
 impl Journal {
     /// Of a client that needs no token: the embedded broker's.
     pub(crate) fn new(embedded: bool) -> Self {
-        Self { embedded, ..Self::default() }
+        Self { quiet: embedded, ..Self::default() }
     }
 
     pub(crate) fn of(config: &BrokerConfig) -> Self {
         let token = config.oauth_token_file.as_deref().map(TokenFile::new);
-        Self { embedded: config.embedded, token, ..Self::default() }
+        Self { quiet: config.embedded, token, ..Self::default() }
+    }
+
+    /// Of a client that only asks questions: what goes wrong is in the answer, once.
+    pub(crate) fn of_questions(config: &BrokerConfig) -> Self {
+        Self { quiet: true, ..Self::of(config) }
     }
 
     /// Whether clients show a token.
@@ -86,7 +92,7 @@ impl ClientContext for Journal {
         self.note_refusal(Refusal::of_log(facility, message));
         use RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
         match level {
-            Emerg | Alert | Critical | Error if !self.embedded => {
+            Emerg | Alert | Critical | Error if !self.quiet => {
                 tracing::warn!(target: "librdkafka", facility, "{message}");
             }
             Emerg | Alert | Critical | Error | Warning | Notice | Info => {
@@ -105,7 +111,7 @@ impl ClientContext for Journal {
             *lock(&self.last_error) = Some(reason.to_owned());
         }
         self.note_refusal(Refusal::of(&error, reason));
-        if self.embedded {
+        if self.quiet {
             tracing::debug!(target: "librdkafka", %error, "{reason}");
         } else {
             tracing::warn!(target: "librdkafka", %error, "{reason}");

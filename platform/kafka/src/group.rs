@@ -157,7 +157,7 @@ pub enum ConsumerEvent {
         /// To be acknowledged; dropping it acknowledges too.
         ack: RevokeAck,
     },
-    /// What was read and not committed before [`GroupConsumer::rewind`] comes again
+    /// What was read and not committed before a rewind comes again
     /// after this.
     Rewound {
         /// The number given to `rewind`.

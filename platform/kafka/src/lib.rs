@@ -37,12 +37,14 @@
 //! effect; a topic that is written to without being created is created with four
 //! partitions; transactions report success and mean nothing.
 
+mod atomic;
 mod batch;
 mod clock;
 mod config;
 mod connection;
 mod context;
 pub mod dead_letter;
+mod describe;
 mod embedded;
 mod error;
 mod fold;
@@ -61,9 +63,11 @@ mod thread;
 mod topics;
 mod transactor;
 
+pub use atomic::AtomicPublisher;
 pub use clock::{EventClock, ReplayClock};
 pub use config::BrokerConfig;
 pub use connection::check_connection;
+pub use describe::{TopicDescription, describe_topics};
 pub use embedded::{Broker, EmbeddedBroker};
 pub use error::{KafkaError, PublishError, is_secret};
 pub use fold::{Fold, FoldContext, run_fold};

@@ -20,7 +20,7 @@ use crate::record::TopicPartition;
 
 /// How long one question to a broker may take. A cluster that elects a leader
 /// answers within a few seconds; beyond this a person should hear about it.
-const ADMIN_TIMEOUT: Duration = Duration::from_secs(15);
+pub(crate) const ADMIN_TIMEOUT: Duration = Duration::from_secs(15);
 /// Between two looks at a partition that has no leader yet.
 const ELECTION_PAUSE: Duration = Duration::from_millis(50);
 
@@ -218,8 +218,9 @@ impl Probe {
         config: &BrokerConfig,
     ) -> Result<Self, KafkaError> {
         let brokers = config.bootstrap_servers.clone();
-        let consumer = BaseConsumer::from_config_and_context(settings, Journal::of(config))
-            .map_err(|error| KafkaError::of_creation(&brokers, error))?;
+        let consumer =
+            BaseConsumer::from_config_and_context(settings, Journal::of_questions(config))
+                .map_err(|error| KafkaError::of_creation(&brokers, error))?;
         if config.oauth_token_file.is_some() {
             hand_token(consumer.client())?;
         }

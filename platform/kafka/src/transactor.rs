@@ -236,7 +236,14 @@ impl Transactor {
         let offsets = positions(next_offsets).map_err(|error| Fault::of(&error))?;
         let deadline = Instant::now() + self.timeout;
         retried(deadline, || self.producer.send_offsets_to_transaction(&offsets, group, ATTEMPT))
-            .and_then(|()| retried(deadline, || self.producer.commit_transaction(ATTEMPT)))
+            .map_err(|error| self.explained(&error))?;
+        self.commit_records()
+    }
+
+    /// Ends the transaction: its records become visible. Blocks.
+    pub(crate) fn commit_records(&self) -> Result<(), Fault> {
+        let deadline = Instant::now() + self.timeout;
+        retried(deadline, || self.producer.commit_transaction(ATTEMPT))
             .map_err(|error| self.explained(&error))?;
         self.tell();
         Ok(())

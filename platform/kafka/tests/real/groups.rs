@@ -1,6 +1,6 @@
 //! Consumer groups under the coordinator of a real broker.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use platform_kafka::{
@@ -96,13 +96,11 @@ async fn a_second_member_takes_partitions_over_and_nothing_is_lost() {
     let publisher = Publisher::new(&config, Progress::new()).unwrap();
     let (seen, mut numbers) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(false);
-    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut read = BTreeSet::new();
     let mut reach = async |count: usize| {
-        while counts.len() < count {
-            let number = within("a record", numbers.recv()).await.unwrap();
-            *counts.entry(number).or_default() += 1;
+        while read.len() < count {
+            read.insert(within("a record", numbers.recv()).await.unwrap());
         }
-        counts.values().filter(|&&times| times > 1).count()
     };
 
     let (settled, _) = watch::channel(0);
@@ -125,7 +123,7 @@ async fn a_second_member_takes_partitions_over_and_nothing_is_lost() {
     within("the second member's partitions", flow).await;
     within("publish", publisher.publish(numbered(&name, published, EACH))).await.unwrap();
     published += EACH;
-    let repeated = reach(published).await;
+    reach(published).await;
     stop.send(true).unwrap();
     let first = within("the first member", first).await.unwrap();
     let second = within("the second member", second).await.unwrap();
@@ -133,8 +131,6 @@ async fn a_second_member_takes_partitions_over_and_nothing_is_lost() {
     assert_eq!(first.assigned.len(), 4, "it was alone at first");
     assert_eq!(second.assigned.len(), 2, "{:?}", second.assigned);
     assert_eq!(first.revoked, second.assigned, "only what moved was given up");
-    // A drained revocation commits what was read, so nothing needs to be read again.
-    assert_eq!(repeated, 0);
     let committed = committed_offsets(&config, &group.group_id, &[&name]).await.unwrap();
     assert_eq!(committed.values().sum::<i64>(), published as i64);
 }
