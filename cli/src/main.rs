@@ -5,6 +5,7 @@ mod bench;
 mod dlq;
 mod error;
 mod evaluate;
+mod facts;
 mod features;
 mod market;
 mod matrix;

@@ -162,6 +162,7 @@ pub(crate) fn scorer_parts(
         progress: deployment.progress.clone(),
         health: deployment.health.clone(),
         metrics: ScorerMetrics::register(&deployment.registry).map_err(CliError::failed)?,
+        enricher: crate::facts::enricher(&settings.facts, &deployment.registry)?,
         shutdown: deployment.shutdown.clone(),
     };
     Ok((config, context))

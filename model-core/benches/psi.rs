@@ -78,6 +78,7 @@ fn market(rows: &[Vec<f64>]) -> Vec<(PriceEstimate, Sale)> {
             model: Some(ModelRef { version: "v1".into(), digest: String::new() }),
             feature_spec_hash: "layout".into(),
             outcome: PriceOutcome::Priced(Box::new(price)),
+            external_facts: Vec::new(),
         };
         let price = estimate * (0.9 + 0.2 * number(row, COLUMNS + 1));
         let currency = "USD".into();

@@ -138,6 +138,37 @@ pub struct Price {
     pub degraded: bool,
 }
 
+/// How good the facts were that an external source had for a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ExternalStatus {
+    /// Known, and within their time to live.
+    Fresh,
+    /// Older than that, because the source did not answer.
+    Stale,
+    /// The source has nothing on this home.
+    Missing,
+    /// The source did not answer, and nothing young enough was known.
+    Unavailable,
+}
+
+/// What an external source had for a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalFacts {
+    /// Name of the source in the settings.
+    pub source: String,
+    /// How good its facts were.
+    pub status: ExternalStatus,
+    /// Seconds between the source's answer and the estimate; `None` where there was no answer.
+    pub age_seconds: Option<i64>,
+}
+
+impl ExternalFacts {
+    /// Whether the facts would have been better, had the source answered.
+    pub fn is_degraded(&self) -> bool {
+        matches!(self.status, ExternalStatus::Stale | ExternalStatus::Unavailable)
+    }
+}
+
 /// A price, or the reason there is none.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PriceOutcome {
@@ -167,9 +198,28 @@ pub struct PriceEstimate {
     pub feature_spec_hash: String,
     /// The answer.
     pub outcome: PriceOutcome,
+    /// What each external source had; empty where none is configured.
+    pub external_facts: Vec<ExternalFacts>,
 }
 
 impl PriceEstimate {
+    /// The estimate with what external sources had, `degraded` following from it.
+    #[must_use]
+    pub fn with_external_facts(mut self, external_facts: Vec<ExternalFacts>) -> Self {
+        if let PriceOutcome::Priced(price) = &mut self.outcome {
+            price.degraded |= external_facts.iter().any(ExternalFacts::is_degraded);
+        }
+        self.external_facts = external_facts;
+        self
+    }
+
+    /// Whether facts were missing or stale because a source was down. An answer without a price
+    /// can be: perhaps the facts that it lacked were there.
+    pub fn is_degraded(&self) -> bool {
+        self.price().is_some_and(|price| price.degraded)
+            || self.external_facts.iter().any(ExternalFacts::is_degraded)
+    }
+
     /// The price, if there is one.
     pub fn price(&self) -> Option<&Price> {
         match &self.outcome {

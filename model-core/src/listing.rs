@@ -1,11 +1,15 @@
 //! Listings and sales: what is known of a home, and when.
 
+mod fill;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::date::EventDate;
+
+pub use fill::FactField;
 
 /// Square feet in a square metre.
 pub const SQUARE_FEET_PER_SQUARE_METRE: f64 = 10.763_910_416_709_722;

@@ -9,6 +9,7 @@
 //! any particular market.
 
 pub mod error;
+mod facts;
 pub mod garbage;
 pub mod load;
 pub mod mapping;
@@ -19,6 +20,7 @@ pub mod source;
 mod suggest;
 
 pub use error::{ReadError, RowError, SourceError};
+pub use facts::{FactRows, read_facts};
 pub use garbage::{
     GARBAGE_KEY_PREFIX, GarbageKind, GarbageRecord, Garbler, OVERSIZED_BYTES, parse_share,
     plan_garbage,

@@ -85,6 +85,7 @@ fn estimate() -> PriceEstimate {
             error_high: 1.8,
             degraded: false,
         })),
+        external_facts: Vec::new(),
     }
 }
 

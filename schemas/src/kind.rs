@@ -70,9 +70,11 @@ impl RecordKind {
         match self {
             Self::Listing => released!("listing.v1.avsc"),
             Self::Sale => released!("sale.v1.avsc"),
-            Self::PriceEstimate => {
-                released!("price_estimate.v1.avsc", "price_estimate.v2.avsc")
-            }
+            Self::PriceEstimate => released!(
+                "price_estimate.v1.avsc",
+                "price_estimate.v2.avsc",
+                "price_estimate.v3.avsc"
+            ),
             Self::DriftReport => released!("drift_report.v1.avsc"),
             Self::RegistryEvent => released!("registry_event.v1.avsc"),
         }

@@ -121,6 +121,7 @@ mod tests {
                 model: None,
                 feature_spec_hash: String::new(),
                 outcome,
+                external_facts: Vec::new(),
             },
         }
     }

@@ -1,5 +1,6 @@
 //! Configuration: defaults, then file, then environment, then flags; checked once.
 
+mod facts;
 mod kafka;
 mod schema_registry;
 mod scorer;
@@ -15,6 +16,9 @@ use schemas::TopicNames;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+#[cfg(test)]
+pub(crate) use self::facts::FileTable;
+pub(crate) use self::facts::{FactsSettings, SourceSettings};
 use self::kafka::KafkaSettings;
 use self::schema_registry::SchemaRegistrySettings;
 use self::scorer::ScorerSettings;
@@ -37,6 +41,8 @@ pub(crate) struct Settings {
     pub(crate) area: Option<Area>,
     /// The scorer.
     pub(crate) scorer: ScorerSettings,
+    /// External facts.
+    pub(crate) facts: FactsSettings,
     /// The monitor.
     pub(crate) monitor: MonitorSettings,
     /// Training.
@@ -202,6 +208,7 @@ impl Settings {
         range("topics.replication", self.topics.replication, 1, 10, "1 to 10")?;
         range("monitor.lateness_days", self.monitor.lateness_days, 0, 365, "0 to 365")?;
         self.scorer.check()?;
+        self.facts.check()?;
         if let Some(area) = &self.area {
             area.check().map_err(|error| SettingsError::Section(error.to_string()))?;
         }
@@ -240,7 +247,8 @@ impl Settings {
     /// # Errors
     /// When a value cannot be written as TOML.
     pub(crate) fn to_toml(&self) -> Result<String, SettingsError> {
-        let shown = Self { kafka: self.kafka.redacted(), ..self.clone() };
+        let mut shown = Self { kafka: self.kafka.redacted(), ..self.clone() };
+        shown.facts.redact();
         toml::to_string_pretty(&shown).map_err(|error| SettingsError::Shape(error.to_string()))
     }
 }

@@ -206,6 +206,7 @@ mod tests {
                 reason: NoEstimateReason::NoChampion,
                 detail: "none".into(),
             },
+            external_facts: Vec::new(),
         }
     }
 

@@ -14,7 +14,11 @@
 //! records, never within one.
 
 mod cache;
+mod enrichment;
 mod metrics;
+#[cfg(feature = "real-postgres")]
+#[cfg(test)]
+mod postgres_tests;
 mod processor;
 mod registry;
 mod sales_wait;
@@ -22,6 +26,7 @@ mod service;
 #[cfg(test)]
 mod testing;
 
+pub use enrichment::{Enricher, FactKind, FactsKey, FactsSource, TakenFact};
 pub use metrics::ScorerMetrics;
-pub use processor::{Outcome, Processor};
+pub use processor::Processor;
 pub use service::{SERVICE, ScorerConfig, ScorerContext, ScorerError, register, run};

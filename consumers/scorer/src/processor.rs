@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model_core::date::EventDate;
 use model_core::engine::PricingEngine;
-use model_core::estimate::{PriceEstimate, PriceOutcome};
+use model_core::estimate::{ExternalFacts, PriceEstimate, PriceOutcome};
 use model_core::listing::{InvalidRecord, Listing, Sale};
 use model_core::market::Area;
 use platform_kafka::dead_letter::{Fault, dead_letter};
@@ -19,8 +19,9 @@ use crate::metrics::ScorerMetrics;
 const TRACEPARENT: &str = "traceparent";
 
 /// What becomes of one record: exactly one of these.
+#[cfg(test)]
 #[derive(Debug)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// A price estimate, or the reason there is none.
     Answered(Outgoing),
     /// The bytes as received, with the reason.
@@ -80,34 +81,37 @@ impl Processor {
         }
     }
 
-    /// Answers a listing.
-    ///
-    /// # Errors
-    /// When the answer cannot be encoded: a defect of ours, not of the record.
-    pub fn listing(&mut self, record: &Record) -> Result<Outcome, EncodeError> {
+    /// Answers a listing for which no external source was asked.
+    #[cfg(test)]
+    pub(crate) fn listing(&mut self, record: &Record) -> Result<Outcome, EncodeError> {
         match self.accept(record) {
-            Ok(listing) => self.price(record, &listing).map(Outcome::Answered),
+            Ok(listing) => self.price(record, &listing, Vec::new()).map(Outcome::Answered),
             Err(dead_letter) => Ok(Outcome::DeadLetter(dead_letter)),
         }
     }
 
     /// Reads a listing and checks it; what cannot be used becomes a dead letter.
-    pub(crate) fn accept(&self, record: &Record) -> Result<Listing, Outgoing> {
+    ///
+    /// # Errors
+    /// The dead letter.
+    pub fn accept(&self, record: &Record) -> Result<Listing, Outgoing> {
         self.decode_listing(record).map_err(|unusable| self.dead_letter(record, &unusable))
     }
 
-    /// Prices a listing that was accepted from this record.
+    /// Prices a listing that was accepted from this record, and says what external sources
+    /// had for it.
     ///
     /// # Errors
-    /// As [`Self::listing`].
-    pub(crate) fn price(
+    /// When the answer cannot be encoded: a defect of ours, not of the record.
+    pub fn price(
         &mut self,
         record: &Record,
         listing: &Listing,
+        external: Vec<ExternalFacts>,
     ) -> Result<Outgoing, EncodeError> {
         let (view, lookup) = self.cache.view(&mut self.engine, listing);
         self.metrics.enrichment.with_label_values(&[lookup.label()]).inc();
-        let estimate = self.engine.price_with(listing, &view);
+        let estimate = self.engine.price_with(listing, &view).with_external_facts(external);
         self.count(&estimate);
         let version = estimate.model.as_ref().map_or("", |model| model.version.as_str());
         let id = estimate_id(&record.topic, record.partition, record.offset, version);

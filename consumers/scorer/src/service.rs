@@ -21,8 +21,9 @@ use tokio_util::sync::CancellationToken;
 mod succession;
 
 use self::succession::Succession;
+use crate::enrichment::Enricher;
 use crate::metrics::ScorerMetrics;
-use crate::processor::{Outcome, Processor};
+use crate::processor::Processor;
 use crate::registry::RegistryFollower;
 use crate::sales_wait::SalesWait;
 
@@ -77,6 +78,8 @@ pub struct ScorerContext {
     pub health: ServiceHealth,
     /// Metrics.
     pub metrics: ScorerMetrics,
+    /// External facts.
+    pub enricher: Enricher,
     /// Ends the service, after a drain.
     pub shutdown: CancellationToken,
 }
@@ -138,6 +141,7 @@ pub fn register(progress: &Progress, topics: &TopicNames, partitions: i32) {
 pub async fn run(config: ScorerConfig, context: ScorerContext) -> Result<(), ScorerError> {
     context.health.expect("market_index");
     context.health.expect("listings");
+    context.enricher.warm_up();
     let codec = Arc::new(context.schemas.codec()?);
     let followed = [config.topics.sales(), config.topics.models()];
     let mut service = Service {
@@ -343,14 +347,19 @@ impl Service {
             return Ok(());
         }
         let timer = self.context.metrics.batch_seconds.start_timer();
+        let mut accepted: Vec<_> =
+            batch.records.iter().map(|record| self.processor.accept(record)).collect();
+        let external = self.context.enricher.enrich(accepted.iter_mut().flatten()).await;
+        let mut external = external.into_iter();
         let mut outputs: Vec<Outgoing> = Vec::with_capacity(batch.records.len());
-        for record in &batch.records {
-            match self.processor.listing(record)? {
-                Outcome::Answered(outgoing) => {
+        for (record, accepted) in batch.records.iter().zip(accepted) {
+            match accepted {
+                Ok(listing) => {
+                    let external = external.next().unwrap_or_default();
                     self.dead_letters_in_a_row = 0;
-                    outputs.push(outgoing);
+                    outputs.push(self.processor.price(record, &listing, external)?);
                 }
-                Outcome::DeadLetter(outgoing) => {
+                Err(outgoing) => {
                     self.dead_letters_in_a_row += 1;
                     outputs.push(outgoing);
                 }

@@ -292,6 +292,7 @@ impl PricingEngine {
             model: champion.map(|champion| champion.reference.clone()),
             feature_spec_hash: champion.map(|c| c.spec_hash.clone()).unwrap_or_default(),
             outcome,
+            external_facts: Vec::new(),
         }
     }
 

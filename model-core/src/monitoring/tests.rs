@@ -62,6 +62,7 @@ fn estimate(key: &str, date: EventDate, outcome: PriceOutcome) -> PriceEstimate 
         model: Some(ModelRef { version: "v1".into(), digest: String::new() }),
         feature_spec_hash: "layout".into(),
         outcome,
+        external_facts: Vec::new(),
     }
 }
 

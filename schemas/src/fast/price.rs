@@ -1,6 +1,6 @@
 //! `PriceEstimate` as a datum of its current schema.
 
-use model_core::estimate::{Price, PriceEstimate, PriceOutcome};
+use model_core::estimate::{ExternalStatus, Price, PriceEstimate, PriceOutcome};
 
 /// Branch of a union with null, as its bytes: null is the first one.
 const NULL: u8 = 0;
@@ -42,6 +42,25 @@ pub(crate) fn write_price(bytes: &mut Vec<u8>, answer: &PriceEstimate, estimate_
     match &answer.outcome {
         PriceOutcome::Priced(price) => write_outcome(out, price),
         PriceOutcome::NoEstimate { .. } => write_no_price(out),
+    }
+    out.0.push(answer.is_degraded().into());
+    out.array(&answer.external_facts, |out, facts| {
+        out.text(&facts.source);
+        out.0.push(external_status(facts.status));
+        match facts.age_seconds {
+            Some(age) => out.present(|out| out.long(age)),
+            None => out.0.push(NULL),
+        }
+    });
+}
+
+/// A symbol of `ExternalStatus`, as its byte.
+fn external_status(status: ExternalStatus) -> u8 {
+    match status {
+        ExternalStatus::Fresh => 0,
+        ExternalStatus::Stale => 2,
+        ExternalStatus::Missing => 4,
+        ExternalStatus::Unavailable => 6,
     }
 }
 
@@ -90,13 +109,12 @@ fn write_outcome(out: &mut Writer<'_>, price: &Price) {
     for number in [price.market_level, price.scale, price.error_low, price.error_high] {
         out.optional_double(number);
     }
-    out.0.push(price.degraded.into());
 }
 
-/// The fields of [`write_outcome`] where there is no price: nulls, empty arrays, and `false`.
+/// The fields of [`write_outcome`] where there is no price: nulls and empty arrays.
 fn write_no_price(out: &mut Writer<'_>) {
     /// Nulls and arrays' ends are the same byte.
-    const FIELDS: usize = 17;
+    const FIELDS: usize = 16;
     out.0.extend_from_slice(&[NULL; FIELDS]);
 }
 

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use model_core::date::EventDate;
 use model_core::estimate::{
-    Comparable, Contribution, Interval, ModelRef, NoEstimateReason, Price, PriceEstimate,
-    PriceOutcome,
+    Comparable, Contribution, ExternalFacts, ExternalStatus, Interval, ModelRef, NoEstimateReason,
+    Price, PriceEstimate, PriceOutcome,
 };
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +52,23 @@ struct ComparableWire<'a> {
     weight: f64,
 }
 
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ExternalStatusWire {
+    Fresh,
+    Stale,
+    Missing,
+    Unavailable,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "ExternalFacts")]
+struct ExternalFactsWire<'a> {
+    source: Cow<'a, str>,
+    status: ExternalStatusWire,
+    age_seconds: Option<i64>,
+}
+
 /// A price estimate on the wire.
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "PriceEstimate")]
@@ -85,6 +102,7 @@ pub(crate) struct PriceEstimateWire<'a> {
     error_low: Option<f64>,
     error_high: Option<f64>,
     degraded: bool,
+    external_facts: Vec<ExternalFactsWire<'a>>,
 }
 
 impl Wire for PriceEstimateWire<'static> {
@@ -118,7 +136,6 @@ impl<'a> PriceEstimateWire<'a> {
                 scale: Some(price.scale),
                 error_low: Some(price.error_low),
                 error_high: Some(price.error_high),
-                degraded: price.degraded,
                 ..wire
             },
         }
@@ -153,7 +170,8 @@ impl<'a> PriceEstimateWire<'a> {
             scale: None,
             error_low: None,
             error_high: None,
-            degraded: false,
+            degraded: answer.is_degraded(),
+            external_facts: answer.external_facts.iter().map(ExternalFactsWire::from).collect(),
         }
     }
 
@@ -205,6 +223,8 @@ impl TryFrom<PriceEstimateWire<'_>> for PublishedEstimate {
         let currency = std::mem::take(&mut wire.currency).into_owned();
         let feature_spec_hash = std::mem::take(&mut wire.feature_spec_hash).into_owned();
         let event_date = EventDate(wire.event_date);
+        let external_facts = std::mem::take(&mut wire.external_facts);
+        let external_facts = external_facts.into_iter().map(ExternalFacts::from).collect();
         let outcome = match wire.status {
             StatusWire::Estimate => PriceOutcome::Priced(Box::new(wire.into_price()?)),
             StatusWire::NoEstimate => wire.no_estimate()?,
@@ -218,6 +238,7 @@ impl TryFrom<PriceEstimateWire<'_>> for PublishedEstimate {
                 model,
                 feature_spec_hash,
                 outcome,
+                external_facts,
             },
         })
     }
@@ -291,5 +312,29 @@ impl From<ComparableWire<'_>> for Comparable {
             distance_km: wire.distance_km,
             weight: wire.weight,
         }
+    }
+}
+
+impl<'a> From<&'a ExternalFacts> for ExternalFactsWire<'a> {
+    fn from(facts: &'a ExternalFacts) -> Self {
+        let status = match facts.status {
+            ExternalStatus::Fresh => ExternalStatusWire::Fresh,
+            ExternalStatus::Stale => ExternalStatusWire::Stale,
+            ExternalStatus::Missing => ExternalStatusWire::Missing,
+            ExternalStatus::Unavailable => ExternalStatusWire::Unavailable,
+        };
+        Self { source: Cow::Borrowed(&facts.source), status, age_seconds: facts.age_seconds }
+    }
+}
+
+impl From<ExternalFactsWire<'_>> for ExternalFacts {
+    fn from(wire: ExternalFactsWire<'_>) -> Self {
+        let status = match wire.status {
+            ExternalStatusWire::Fresh => ExternalStatus::Fresh,
+            ExternalStatusWire::Stale => ExternalStatus::Stale,
+            ExternalStatusWire::Missing => ExternalStatus::Missing,
+            ExternalStatusWire::Unavailable => ExternalStatus::Unavailable,
+        };
+        Self { source: wire.source.into_owned(), status, age_seconds: wire.age_seconds }
     }
 }

@@ -7,8 +7,8 @@ use model_core::drift_report::{
     BinShare, DriftReport, FeatureDrift, Verdict, Window, WindowAccuracy,
 };
 use model_core::estimate::{
-    Comparable, Contribution, Interval, ModelRef, NoEstimateReason, Price, PriceEstimate,
-    PriceOutcome,
+    Comparable, Contribution, ExternalFacts, ExternalStatus, Interval, ModelRef, NoEstimateReason,
+    Price, PriceEstimate, PriceOutcome,
 };
 use model_core::listing::{Attribute, Facts, Listing, Sale};
 use model_core::registry::{Lineage, RegistryAction, RegistryEvent};
@@ -103,13 +103,30 @@ pub(crate) fn estimate() -> PriceEstimate {
             error_high: 1.8,
             degraded: true,
         })),
+        external_facts: vec![
+            ExternalFacts {
+                source: "parcels".into(),
+                status: ExternalStatus::Fresh,
+                age_seconds: Some(61),
+            },
+            ExternalFacts {
+                source: "flood".into(),
+                status: ExternalStatus::Unavailable,
+                age_seconds: None,
+            },
+        ],
     }
+}
+
+/// The price as it was before prices said what external sources had.
+pub(crate) fn estimate_v2() -> PriceEstimate {
+    PriceEstimate { external_facts: Vec::new(), ..estimate() }
 }
 
 /// The price as it was before prices had several intervals, a confidence score and
 /// comparables whose adjustments are told apart.
 pub(crate) fn estimate_v1() -> PriceEstimate {
-    let mut estimate = estimate();
+    let mut estimate = estimate_v2();
     let PriceOutcome::Priced(price) = &mut estimate.outcome else { unreachable!() };
     price.intervals.clear();
     price.confidence = 0;
@@ -130,6 +147,11 @@ pub(crate) fn no_estimate() -> PriceEstimate {
         },
         ..estimate()
     }
+}
+
+/// An answer without a price, from before answers said what external sources had.
+pub(crate) fn no_estimate_v2() -> PriceEstimate {
+    PriceEstimate { external_facts: Vec::new(), ..no_estimate() }
 }
 
 /// A drift report with every field in use.

@@ -55,12 +55,12 @@ fn an_estimate_is_these_bytes() {
         assert_eq!(format!("{:?}", published.estimate), format!("{estimate:?}"));
         assert_eq!(codec.encode_price(&published.estimate, ID).unwrap(), bytes);
     };
-    check(include_str!("golden/estimate.v2.hex"), examples::estimate());
-    check(include_str!("golden/no_estimate.v2.hex"), examples::no_estimate());
+    check(include_str!("golden/estimate.v3.hex"), examples::estimate());
+    check(include_str!("golden/no_estimate.v3.hex"), examples::no_estimate());
 }
 
 #[test]
-fn estimates_from_before_there_were_several_intervals_are_still_read() {
+fn estimates_of_older_schemas_are_still_read() {
     let codec = Codec::new().unwrap();
     let check = |hex, estimate: PriceEstimate| {
         let published = codec.decode_price(&golden(hex)).unwrap();
@@ -68,7 +68,9 @@ fn estimates_from_before_there_were_several_intervals_are_still_read() {
         assert_eq!(format!("{:?}", published.estimate), format!("{estimate:?}"));
     };
     check(include_str!("golden/estimate.v1.hex"), examples::estimate_v1());
-    check(include_str!("golden/no_estimate.v1.hex"), examples::no_estimate());
+    check(include_str!("golden/no_estimate.v1.hex"), examples::no_estimate_v2());
+    check(include_str!("golden/estimate.v2.hex"), examples::estimate_v2());
+    check(include_str!("golden/no_estimate.v2.hex"), examples::no_estimate_v2());
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use model_core::date::EventDate;
 use model_core::estimate::{
-    Comparable, Contribution, Interval, ModelRef, NoEstimateReason, Price, PriceEstimate,
-    PriceOutcome,
+    Comparable, Contribution, ExternalFacts, ExternalStatus, Interval, ModelRef, NoEstimateReason,
+    Price, PriceEstimate, PriceOutcome,
 };
 use model_core::listing::{Attribute, Facts, Listing, Sale};
 use proptest::collection::{btree_map, vec};
@@ -125,14 +125,26 @@ pub(crate) fn estimate() -> impl Strategy<Value = PriceEstimate> {
     ];
     let model =
         option::of((text(), text()).prop_map(|(version, digest)| ModelRef { version, digest }));
-    (text(), date(), text(), model, text(), outcome).prop_map(
-        |(listing_key, event_date, currency, model, feature_spec_hash, outcome)| PriceEstimate {
-            listing_key,
-            event_date,
-            currency,
-            model,
-            feature_spec_hash,
-            outcome,
+    (text(), date(), text(), model, text(), outcome, vec(external_facts(), 0..3)).prop_map(
+        |(listing_key, event_date, currency, model, feature_spec_hash, outcome, external)| {
+            let external_facts = Vec::new();
+            PriceEstimate {
+                listing_key,
+                event_date,
+                currency,
+                model,
+                feature_spec_hash,
+                outcome,
+                external_facts,
+            }
+            .with_external_facts(external)
         },
     )
+}
+
+fn external_facts() -> impl Strategy<Value = ExternalFacts> {
+    use ExternalStatus::{Fresh, Missing, Stale, Unavailable};
+    let status = proptest::sample::select(vec![Fresh, Stale, Missing, Unavailable]);
+    (text(), status, option::of(any::<i64>()))
+        .prop_map(|(source, status, age_seconds)| ExternalFacts { source, status, age_seconds })
 }

@@ -74,6 +74,7 @@ fn estimate(key: &str, on: EventDate) -> PriceEstimate {
         model: Some(ModelRef { version: "v1".into(), digest: "00".repeat(32) }),
         feature_spec_hash: String::new(),
         outcome: PriceOutcome::Priced(Box::new(price)),
+        external_facts: Vec::new(),
     }
 }
 

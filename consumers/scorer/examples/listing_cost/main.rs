@@ -32,7 +32,7 @@ use model_core::training::{TrainingArchive, TrainingParams, train};
 use platform_kafka::Record;
 use rustix::time::{ClockId, clock_gettime};
 use schemas::{Codec, TopicNames, estimate_id};
-use scorer::{Outcome, Processor, ScorerMetrics};
+use scorer::{Processor, ScorerMetrics};
 
 /// As the binary has it.
 #[global_allocator]
@@ -218,9 +218,9 @@ fn measure(stage: &str, setup: &Setup, passes: usize) -> Result<(), Box<dyn Erro
                 .map(|pass| setup.records(pass))
                 .collect::<Result<Vec<_>, _>>()?;
             let mut processor = setup.processor()?;
-            let mut stage = |record: &Record| match processor.listing(record).ok()? {
-                Outcome::Answered(outgoing) => Some(outgoing),
-                Outcome::DeadLetter(_) => None,
+            let mut stage = |record: &Record| {
+                let listing = processor.accept(record).ok()?;
+                processor.price(record, &listing, Vec::new()).ok()
             };
             let passes = records.iter().take(passes);
             let times = passes.map(|records| time(records, &mut stage));
