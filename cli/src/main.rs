@@ -60,7 +60,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Train => serve::train(settings, shutdown).await,
             Command::Features(args) => features::run(&settings, &args),
             Command::Models(command) => models::run(&settings, command),
-            Command::Bench(command) => bench::run(settings, command, shutdown).await,
+            Command::Bench(command) => bench::run(settings, cli.common, command, shutdown).await,
             Command::Topics(TopicsCommand::Create { keep }) => {
                 let retention = if keep { Retention::Keep } else { Retention::ByTopic };
                 serve::create_topics(settings, retention).await

@@ -47,6 +47,7 @@ pub(crate) async fn metrics_server(
         .with_context(|| format!("metrics.listen is {listen:?}, expected HOST:PORT"))
         .map_err(CliError::Usage)?;
     platform_kafka::register_metrics(registry).map_err(CliError::failed)?;
+    platform_telemetry::register_process_metrics(registry).map_err(CliError::failed)?;
     platform_telemetry::serve_metrics(address, registry.clone(), health.clone(), shutdown.clone())
         .await
         .map_err(CliError::failed)
@@ -206,7 +207,10 @@ pub(crate) fn trainer_parts(
 }
 
 /// A deployment of one service against a remote broker, its metrics served.
-async fn alone(settings: &Settings, shutdown: CancellationToken) -> Result<Deployment, CliError> {
+pub(crate) async fn alone(
+    settings: &Settings,
+    shutdown: CancellationToken,
+) -> Result<Deployment, CliError> {
     let registry = Registry::new();
     let health = ServiceHealth::default();
     let listening = metrics_server(settings, &registry, &health, &shutdown).await?;

@@ -72,5 +72,5 @@ pub use publisher::{MAX_RECORD_BYTES, Publisher};
 pub use record::{Delivered, Header, NextOffset, Outgoing, Record, TopicPartition};
 pub use topics::{
     OffsetRange, TopicOutcome, TopicSpec, TopicStatus, check_connection, committed_offsets,
-    create_topics, end_offsets, topic_record_counts,
+    create_topics, end_offsets, skip_to_end, topic_record_counts,
 };
