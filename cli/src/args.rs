@@ -66,6 +66,11 @@ pub(crate) enum Command {
     /// Topics on the broker.
     #[command(subcommand)]
     Topics(TopicsCommand),
+    /// Records that could not be used: look at them, send them again.
+    #[command(subcommand)]
+    Dlq(crate::dlq::DlqCommand),
+    /// Compute published prices again and compare them bit for bit.
+    Replay(crate::replay::ReplayArgs),
     /// Configuration as it is in force.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -77,6 +82,12 @@ pub(crate) enum TopicsCommand {
     /// Create the topics that do not exist, with their settings.
     Create {
         /// Keep records for good: for replays, whose records carry dates of long ago.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Compare the topics with what the services need; each difference with its mending.
+    Check {
+        /// Expect records to be kept for good, as `create --keep` makes it.
         #[arg(long)]
         keep: bool,
     },

@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod dlq;
 mod error;
 mod evaluate;
 mod features;
@@ -9,8 +10,10 @@ mod market;
 mod matrix;
 mod models;
 mod produce;
+mod replay;
 mod serve;
 mod settings;
+mod topics;
 mod up;
 
 use std::process::ExitCode;
@@ -20,9 +23,8 @@ use clap::Parser;
 use platform_telemetry::LogFormat;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{Cli, Command, ConfigCommand, TopicsCommand};
+use crate::args::{Cli, Command, ConfigCommand};
 use crate::error::CliError;
-use crate::serve::Retention;
 use crate::settings::Settings;
 
 fn main() -> ExitCode {
@@ -61,10 +63,9 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Features(args) => features::run(&settings, &args),
             Command::Models(command) => models::run(&settings, command),
             Command::Bench(command) => bench::run(settings, cli.common, command, shutdown).await,
-            Command::Topics(TopicsCommand::Create { keep }) => {
-                let retention = if keep { Retention::Keep } else { Retention::ByTopic };
-                serve::create_topics(settings, retention).await
-            }
+            Command::Topics(command) => topics::run(settings, command).await,
+            Command::Dlq(command) => dlq::run(settings, command).await,
+            Command::Replay(args) => replay::run(settings, args, shutdown).await,
             Command::Evaluate(_) | Command::Config(ConfigCommand::Check) => Ok(()),
             Command::Config(ConfigCommand::Show) => {
                 let text = settings.to_toml().map_err(CliError::failed)?;

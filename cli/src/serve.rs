@@ -100,22 +100,6 @@ pub(crate) async fn ensure_topics(
     Ok(outcomes.into_iter().map(|outcome| (outcome.name, outcome.status)).collect())
 }
 
-/// `homestream topics create`.
-pub(crate) async fn create_topics(
-    settings: Settings,
-    retention: Retention,
-) -> Result<(), CliError> {
-    let broker = Broker::Remote(connect(&settings).await?);
-    for (name, status) in ensure_topics(&broker, &settings, retention).await? {
-        let word = match status {
-            TopicStatus::Created => "created",
-            TopicStatus::Existing => "exists",
-        };
-        crate::up::write_out(&format!("{word} {name}\n")).map_err(CliError::failed)?;
-    }
-    Ok(())
-}
-
 /// The configured broker, once it answers.
 pub(crate) async fn connect(settings: &Settings) -> Result<BrokerConfig, CliError> {
     let config = settings.broker().ok_or_else(|| {
@@ -127,7 +111,7 @@ pub(crate) async fn connect(settings: &Settings) -> Result<BrokerConfig, CliErro
     Ok(config)
 }
 
-fn open_store(settings: &Settings) -> Result<ModelStore, CliError> {
+pub(crate) fn open_store(settings: &Settings) -> Result<ModelStore, CliError> {
     ModelStore::open(&settings.model.artifacts)
         .context("model.artifacts (--artifacts)")
         .map_err(CliError::Usage)

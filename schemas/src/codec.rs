@@ -386,7 +386,7 @@ impl Format {
 
 /// The schema that this version writes, parsed once a process so that readers and writers
 /// can refer to it for good.
-fn current_schema(kind: RecordKind) -> Result<&'static Schema, CodecError> {
+pub(crate) fn current_schema(kind: RecordKind) -> Result<&'static Schema, CodecError> {
     static SCHEMAS: [OnceLock<Result<Schema, CodecError>>; RecordKind::ALL.len()] =
         [const { OnceLock::new() }; RecordKind::ALL.len()];
     let parsed = SCHEMAS[kind as usize].get_or_init(|| parse(kind, kind.schema_json()));

@@ -19,6 +19,20 @@ pub(crate) fn unreadable_field(schema_json: &str, datum: &[u8]) -> Option<String
     }
 }
 
+/// How many fields of a record can be read before the first that cannot.
+pub(crate) fn readable_fields(schema_json: &str, datum: &[u8]) -> usize {
+    let Ok(schema) = serde_json::from_str::<Value>(schema_json) else { return 0 };
+    let mut walk = Walk { root: &schema, rest: datum, path: Vec::new() };
+    let mut readable = 0;
+    for field in schema.get("fields").and_then(Value::as_array).into_iter().flatten() {
+        match field.get("type").map(|kind| walk.value(kind, 1)) {
+            Some(Ok(())) => readable += 1,
+            Some(Err(Unreadable)) | None => break,
+        }
+    }
+    readable
+}
+
 /// The bytes are no value of the type.
 struct Unreadable;
 

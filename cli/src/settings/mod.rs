@@ -1,8 +1,8 @@
 //! Configuration: defaults, then file, then environment, then flags; checked once.
 
+mod kafka;
 mod scorer;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use config::{Config, Environment, File, FileFormat};
@@ -14,6 +14,7 @@ use schemas::TopicNames;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use self::kafka::KafkaSettings;
 use self::scorer::ScorerSettings;
 use crate::args::Common;
 
@@ -40,16 +41,6 @@ pub(crate) struct Settings {
     pub(crate) retrain: RetrainPolicy,
     /// Metrics and health.
     pub(crate) metrics: MetricsSettings,
-}
-
-/// The broker.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct KafkaSettings {
-    /// `host:port`, several separated by commas; empty: the embedded broker, in `up` only.
-    pub(crate) brokers: String,
-    /// Passed through to librdkafka: `security.protocol`, `sasl.*`, `ssl.*` and so on.
-    pub(crate) properties: BTreeMap<String, String>,
 }
 
 /// Topics.
@@ -168,6 +159,7 @@ impl Settings {
             .try_deserialize()
             .map_err(|error| SettingsError::Shape(with_nearest(&error.to_string())))?;
         settings.apply(common);
+        settings.kafka.resolve()?;
         settings.check()?;
         Ok(settings)
     }
@@ -231,12 +223,7 @@ impl Settings {
 
     /// The configured broker; `None` without one.
     pub(crate) fn broker(&self) -> Option<BrokerConfig> {
-        if self.kafka.brokers.trim().is_empty() {
-            return None;
-        }
-        let mut broker = BrokerConfig::remote(self.kafka.brokers.trim());
-        broker.properties.clone_from(&self.kafka.properties);
-        Some(broker)
+        self.kafka.broker()
     }
 
     /// The settings as TOML, secrets redacted.
@@ -244,16 +231,7 @@ impl Settings {
     /// # Errors
     /// When a value cannot be written as TOML.
     pub(crate) fn to_toml(&self) -> Result<String, SettingsError> {
-        let mut shown = self.clone();
-        for (name, value) in &mut shown.kafka.properties {
-            let name = name.to_ascii_lowercase();
-            if ["password", "secret", "token", "key.pem", "sasl.oauthbearer.config"]
-                .iter()
-                .any(|part| name.contains(part))
-            {
-                *value = "[redacted]".into();
-            }
-        }
+        let shown = Self { kafka: self.kafka.redacted(), ..self.clone() };
         toml::to_string_pretty(&shown).map_err(|error| SettingsError::Shape(error.to_string()))
     }
 }

@@ -45,25 +45,31 @@ impl RegistryFollower {
         self.registry.champion_since().map(|(version, since)| (version.to_owned(), since))
     }
 
-    /// The champion's artifact, when it is not `serving` already.
-    pub(crate) fn champion_other_than(
-        &self,
-        serving: Option<&ModelRef>,
-    ) -> Result<Option<(Arc<PricingModel>, ModelRef)>, ArtifactRefused> {
-        let Some(champion) = self.registry.champion() else { return Ok(None) };
-        if serving.is_some_and(|serving| serving.version == champion) {
-            return Ok(None);
-        }
-        let Some(version) = self.registry.version(champion) else { return Ok(None) };
-        let bytes = self
-            .store
-            .get(&version.digest)
-            .map_err(|source| ArtifactRefused::Store { version: champion.to_owned(), source })?;
-        let model = PricingModel::from_bytes(&bytes)
-            .map_err(|source| ArtifactRefused::Artifact { version: champion.to_owned(), source })?;
-        let reference = ModelRef { version: champion.to_owned(), digest: version.digest.clone() };
-        Ok(Some((Arc::new(model), reference)))
+    /// The champion's version and the digest of its artifact.
+    pub(crate) fn champion(&self) -> Option<ModelRef> {
+        let version = self.registry.champion()?;
+        let digest = self.registry.version(version)?.digest.clone();
+        Some(ModelRef { version: version.to_owned(), digest })
     }
+
+    /// The store of the artifacts.
+    pub(crate) fn store(&self) -> &ModelStore {
+        &self.store
+    }
+}
+
+/// Reads and checks a version's artifact. Blocks.
+pub(crate) fn load(
+    store: &ModelStore,
+    reference: &ModelRef,
+) -> Result<Arc<PricingModel>, ArtifactRefused> {
+    let version = || reference.version.clone();
+    let bytes = store
+        .get(&reference.digest)
+        .map_err(|source| ArtifactRefused::Store { version: version(), source })?;
+    let model = PricingModel::from_bytes(&bytes)
+        .map_err(|source| ArtifactRefused::Artifact { version: version(), source })?;
+    Ok(Arc::new(model))
 }
 
 #[cfg(test)]

@@ -3,23 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model_core::alert::{Alert, AlertState};
-use model_core::drift_report::Window;
-use model_core::engine::{InstallError, PricingEngine};
+use model_core::engine::PricingEngine;
 use model_core::market::{Area, MarketParams};
 use platform_kafka::{
-    Batch, BrokerConfig, CatchUp, Delivery, Follower, FollowerEvent, GroupConfig, Header,
-    KafkaError, NextOffset, Outgoing, Pipeline, PipelineConfig, PipelineError, Progress,
-    PublishError, Publisher, Record,
+    Batch, BrokerConfig, CatchUp, Delivery, Follower, FollowerEvent, GroupConfig, KafkaError,
+    NextOffset, Outgoing, Pipeline, PipelineConfig, PipelineError, Progress, PublishError,
+    Publisher,
 };
 use platform_model_store::ModelStore;
 use platform_telemetry::ServiceHealth;
-use schemas::{
-    ALERT_CONTENT_TYPE, AlertError, Codec, CodecError, EncodeError, TopicNames, encode_alert,
-};
+use schemas::{AlertError, Codec, CodecError, EncodeError, TopicNames};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
+mod succession;
+
+use self::succession::Succession;
 use crate::metrics::ScorerMetrics;
 use crate::processor::{Outcome, Processor};
 use crate::registry::RegistryFollower;
@@ -150,7 +149,7 @@ pub async fn run(config: ScorerConfig, context: ScorerContext) -> Result<(), Sco
         publisher: Publisher::new(&context.broker, context.progress.clone())?,
         codec,
         dead_letters_in_a_row: 0,
-        refused: None,
+        succession: Succession::default(),
         sales_topic: config.topics.sales(),
         sales_wait: SalesWait::new(config.sales_wait),
         caught_up: false,
@@ -171,8 +170,7 @@ struct Service {
     publisher: Publisher,
     codec: Arc<Codec>,
     dead_letters_in_a_row: usize,
-    /// Version that is champion and could not be served, once told.
-    refused: Option<String>,
+    succession: Succession,
     sales_topic: Arc<str>,
     sales_wait: SalesWait,
     caught_up: bool,
@@ -223,8 +221,10 @@ impl Service {
                     Some(batch) => {
                         self.await_sales(&batch, follower, pipeline).await?;
                         self.answer(&batch, pipeline).await?;
+                        self.advance_succession().await?;
                     }
                 },
+                () = self.succession.ready() => self.advance_succession().await?,
             }
         }
     }
@@ -270,16 +270,19 @@ impl Service {
             Some(FollowerEvent::Failed(error)) => Err(error.into()),
             Some(FollowerEvent::CaughtUp) => {
                 self.caught_up = true;
-                self.swap_and_tell().await
+                self.begin_succession();
+                self.settle_succession().await
             }
             Some(FollowerEvent::Records(records)) => {
                 let mut dead_letters = Vec::new();
+                let mut registered = false;
                 for record in &records {
                     if *record.topic == *self.sales_topic {
                         self.sales_wait.saw(record);
                         dead_letters.extend(self.processor.sale(record));
                     } else {
                         self.registry_event(record);
+                        registered = true;
                     }
                 }
                 // Every instance follows all sales; the topic's first dead letter is enough
@@ -287,85 +290,15 @@ impl Service {
                 if self.caught_up && !dead_letters.is_empty() {
                     self.publisher.publish(dead_letters).await?;
                 }
-                if self.caught_up {
-                    self.swap_and_tell().await?;
+                if registered && self.caught_up {
+                    self.begin_succession();
                 }
-                self.processed(&records);
+                // An event of the registry is done with when its champion serves.
+                self.succession.unreported.extend(NextOffset::of_batch(&records));
+                self.report_processed();
                 Ok(())
             }
         }
-    }
-
-    fn registry_event(&mut self, record: &Record) {
-        match self.codec.decode_registry_event(record.payload.as_deref().unwrap_or_default()) {
-            Ok(event) => self.registry.apply(&event),
-            Err(error) => tracing::warn!(
-                %error, partition = record.partition, offset = record.offset,
-                "registry event cannot be read and is left out"
-            ),
-        }
-    }
-
-    /// Installs the champion when it has changed. One that cannot be served is refused and
-    /// the champion before it goes on; why, is returned.
-    fn swap(&mut self) -> Option<String> {
-        let serving = self.processor.engine.champion().map(|(reference, _)| reference.clone());
-        let refused = match self.registry.champion_other_than(serving.as_ref()) {
-            Ok(None) => return None,
-            Ok(Some((model, reference))) => {
-                let version = reference.version.clone();
-                match self.processor.engine.install(model, reference) {
-                    Ok(()) => {
-                        tracing::info!(version, "champion installed");
-                        self.context.metrics.swaps.with_label_values(&["installed"]).inc();
-                        return None;
-                    }
-                    Err(error @ InstallError::Window { .. }) => format!("{version}: {error}"),
-                }
-            }
-            Err(error) => error.to_string(),
-        };
-        tracing::error!(refused, "champion refused, the one before it goes on");
-        self.context.metrics.swaps.with_label_values(&["refused"]).inc();
-        Some(refused)
-    }
-
-    /// Swaps, and tells alert subscribers when a champion is refused or served again.
-    async fn swap_and_tell(&mut self) -> Result<(), ScorerError> {
-        let champion = self.registry.champion_since();
-        let refused = self.swap();
-        let Some((version, since)) = champion else { return Ok(()) };
-        let state = match (&refused, &self.refused) {
-            (Some(_), Some(told)) if *told == version => return Ok(()),
-            (Some(_), _) => AlertState::Firing,
-            (None, Some(_)) => AlertState::Resolved,
-            (None, None) => return Ok(()),
-        };
-        let summary = refused
-            .clone()
-            .map_or_else(|| format!("{version} is served"), |why| format!("not served: {why}"));
-        self.refused = refused.is_some().then_some(version);
-        let serving = self.processor.engine.champion().map(|(model, _)| model.version.clone());
-        let alert = Alert {
-            rule: "artifact_refused".into(),
-            subject: "champion".into(),
-            value: f64::from(u8::from(refused.is_some())),
-            threshold: 1.0,
-            state,
-            date: since,
-            window: Window { start: since, end: since.plus_days(1) },
-            model_version: serving.unwrap_or_default(),
-            summary,
-        };
-        let mut outgoing = Outgoing::new(
-            self.config.topics.alerts(),
-            alert.fingerprint().into_bytes(),
-            encode_alert(&alert)?,
-        );
-        outgoing.headers = vec![Header::text("content-type", ALERT_CONTENT_TYPE)];
-        outgoing.timestamp_ms = Some(since.to_timestamp_ms());
-        self.publisher.publish(vec![outgoing]).await?;
-        Ok(())
     }
 
     /// Prices a batch and hands the answers on.
@@ -396,12 +329,6 @@ impl Service {
                 })
             }
             _ => Ok(()),
-        }
-    }
-
-    fn processed(&self, records: &[Record]) {
-        for next in NextOffset::of_batch(records) {
-            self.context.progress.processed(SERVICE, &next.topic, next.partition, next.offset);
         }
     }
 }

@@ -58,6 +58,64 @@ struct Champion {
 }
 
 impl Champion {
+    fn new(model: Arc<PricingModel>, reference: ModelRef) -> Self {
+        Self {
+            errors: ErrorTracker::new(model.calibration, &model.calibration_seed),
+            followed_until: model.trained_through.plus_days(1),
+            spec_hash: model.spec.hash(),
+            reference,
+            model,
+        }
+    }
+
+    /// Computes the model's errors on sales before `until`, in order of date: on about
+    /// `sales` of them, whole days. Whether none are left.
+    fn follow(
+        &mut self,
+        index: &MarketIndex,
+        recent: &BTreeMap<(EventDate, String), Sale>,
+        until: EventDate,
+        sales: usize,
+    ) -> bool {
+        if self.followed_until >= until {
+            return true;
+        }
+        let from = (self.followed_until, String::new());
+        let mut row = Vec::new();
+        for (followed, ((closed_on, _), sale)) in
+            recent.range(from..(until, String::new())).enumerate()
+        {
+            if followed >= sales && *closed_on > self.followed_until {
+                self.followed_until = *closed_on;
+                return false;
+            }
+            self.followed_until = *closed_on;
+            self.record_error(index, *closed_on, sale, &mut row);
+        }
+        self.followed_until = until;
+        true
+    }
+
+    fn record_error(
+        &mut self,
+        index: &MarketIndex,
+        closed_on: EventDate,
+        sale: &Sale,
+        row: &mut Vec<f64>,
+    ) {
+        let model = &self.model;
+        if check_domain(&model.spec.domain, &sale.currency, &sale.facts).is_err() {
+            return;
+        }
+        let view = index.view(&sale.facts, closed_on);
+        if view.nearby.len() < MIN_NEARBY {
+            return;
+        }
+        model.spec.encode(&sale.facts, closed_on, &view, row);
+        let error = sale.price.ln() - model.predictor.predict(row);
+        self.errors.record(closed_on, error, model.scale.predict(row));
+    }
+
     /// Takes back the errors on sales from a day on: a sale of that day came late or was
     /// corrected, and later errors rest on it.
     fn follow_again_from(&mut self, day: EventDate) {
@@ -75,6 +133,8 @@ pub struct PricingEngine {
     window_days: i32,
     recent: BTreeMap<(EventDate, String), Sale>,
     champion: Option<Champion>,
+    /// The champion to come, while its errors are computed.
+    staged: Option<Champion>,
     row: Vec<f64>,
     parts: Vec<f64>,
     evicted_on: EventDate,
@@ -90,6 +150,7 @@ impl PricingEngine {
             window_days: market.window_days,
             recent: BTreeMap::new(),
             champion: None,
+            staged: None,
             row: Vec::new(),
             parts: Vec::new(),
             evicted_on: EventDate(i32::MIN),
@@ -113,7 +174,7 @@ impl PricingEngine {
         if changed_from < self.viewed_until {
             self.generation += 1;
         }
-        if let Some(champion) = &mut self.champion {
+        for champion in [&mut self.champion, &mut self.staged].into_iter().flatten() {
             champion.follow_again_from(changed_from);
         }
         let Some(latest) = self.index.latest() else { return };
@@ -135,23 +196,53 @@ impl PricingEngine {
         model: Arc<PricingModel>,
         reference: ModelRef,
     ) -> Result<(), InstallError> {
+        self.stage(model, reference)?;
+        self.install_staged();
+        Ok(())
+    }
+
+    /// Prepares a model to become champion while the one before it goes on: its errors on
+    /// recent sales can be computed in steps, so that no listing waits for all of them.
+    ///
+    /// # Errors
+    /// [`InstallError`]; what was staged before stays.
+    pub fn stage(
+        &mut self,
+        model: Arc<PricingModel>,
+        reference: ModelRef,
+    ) -> Result<(), InstallError> {
         if model.market.window_days > self.window_days {
             return Err(InstallError::Window {
                 model: model.market.window_days,
                 index: self.window_days,
             });
         }
-        self.index.set_params(model.market);
-        self.generation += 1;
-        self.parts = vec![0.0; model.spec.len()];
-        self.champion = Some(Champion {
-            errors: ErrorTracker::new(model.calibration, &model.calibration_seed),
-            followed_until: model.trained_through.plus_days(1),
-            spec_hash: model.spec.hash(),
-            reference,
-            model,
-        });
+        self.staged = Some(Champion::new(model, reference));
         Ok(())
+    }
+
+    /// Computes the staged model's errors on about `sales` sales more. Whether it is ready,
+    /// or none is staged.
+    pub fn advance_staged(&mut self, sales: usize) -> bool {
+        let Some(staged) = &mut self.staged else { return true };
+        // A model that looks at the market another way waits for its own index parameters.
+        staged.model.market != *self.index.params()
+            || staged.follow(&self.index, &self.recent, self.viewed_until, sales)
+    }
+
+    /// Makes the staged model champion, from the next listing on; it changes nothing but
+    /// time whether it was ready. Without one, nothing changes.
+    pub fn install_staged(&mut self) {
+        let Some(champion) = self.staged.take() else { return };
+        self.index.set_params(champion.model.market);
+        self.generation += 1;
+        self.parts = vec![0.0; champion.model.spec.len()];
+        self.champion = Some(champion);
+    }
+
+    /// Forgets the staged model.
+    pub fn discard_staged(&mut self) {
+        self.staged = None;
     }
 
     /// The champion.
@@ -222,27 +313,11 @@ impl PricingEngine {
         Some((answer::price(model, &self.row, &correction, view, &mut self.parts), refusal))
     }
 
-    /// Computes the champion's errors on sales before `until`, in order of date.
+    /// Computes the champion's errors on sales before `until`.
     fn follow_errors(&mut self, until: EventDate) {
-        let Some(champion) = &mut self.champion else { return };
-        if champion.followed_until >= until {
-            return;
+        if let Some(champion) = &mut self.champion {
+            champion.follow(&self.index, &self.recent, until, usize::MAX);
         }
-        let from = (champion.followed_until, String::new());
-        for ((closed_on, _), sale) in self.recent.range(from..(until, String::new())) {
-            let model = &champion.model;
-            if check_domain(&model.spec.domain, &sale.currency, &sale.facts).is_err() {
-                continue;
-            }
-            let view = self.index.view(&sale.facts, *closed_on);
-            if view.nearby.len() < MIN_NEARBY {
-                continue;
-            }
-            model.spec.encode(&sale.facts, *closed_on, &view, &mut self.row);
-            let error = sale.price.ln() - model.predictor.predict(&self.row);
-            champion.errors.record(*closed_on, error, model.scale.predict(&self.row));
-        }
-        champion.followed_until = until;
     }
 }
 

@@ -214,6 +214,34 @@ fn a_champion_installed_late_prices_as_if_it_had_been_there() {
 }
 
 #[test]
+fn a_champion_prepared_in_steps_prices_as_one_installed_at_once() {
+    let later = listing(7, TODAY.plus_days(9));
+    let (late, early): (Vec<Sale>, Vec<Sale>) =
+        SALES.iter().cloned().partition(|sale| sale.key.ends_with('3'));
+    let price = |step: Option<usize>| {
+        let mut engine = engine();
+        early.iter().for_each(|sale| engine.record_sale(sale.clone()));
+        install(&mut engine);
+        engine.price(&listing(1, TODAY));
+        engine.stage(MODEL.clone(), ModelRef { version: "v9".into(), ..reference() }).unwrap();
+        let mut late = late.iter();
+        while step.is_some_and(|step| !engine.advance_staged(step)) {
+            late.by_ref().take(2).for_each(|sale| engine.record_sale(sale.clone()));
+        }
+        late.for_each(|sale| engine.record_sale(sale.clone()));
+        let serving = |engine: &PricingEngine| engine.champion().unwrap().0.version.clone();
+        assert_ne!(serving(&engine), "v9");
+        engine.install_staged();
+        assert_eq!(serving(&engine), "v9");
+        bits(&engine.price(&later))
+    };
+    let at_once = price(None);
+    for step in [1, 7, 40, usize::MAX] {
+        assert_eq!(price(Some(step)), at_once, "{step} sales a step");
+    }
+}
+
+#[test]
 fn a_champion_that_looks_far_back_may_follow_one_that_does_not() {
     let mut wide = (**MODEL).clone();
     wide.market.window_days = 300;

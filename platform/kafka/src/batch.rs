@@ -56,6 +56,10 @@ impl Batch {
             || (waited && (self.drained || !self.limits.max_wait.is_zero()))
     }
 
+    pub(crate) fn records(&self) -> &[Record] {
+        &self.records
+    }
+
     pub(crate) fn take(&mut self) -> Vec<Record> {
         self.bytes = 0;
         self.opened = None;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -50,6 +51,9 @@ pub struct BrokerConfig {
     /// `compression.type` and so on. Those the delivery guarantee rests on are
     /// refused.
     pub properties: BTreeMap<String, String>,
+    /// The file that holds the token of `sasl.mechanism` OAUTHBEARER. It is read
+    /// again before the token expires.
+    pub oauth_token_file: Option<PathBuf>,
     /// The name under which clients appear in the broker's logs and quotas.
     pub client_id: String,
 }
@@ -67,6 +71,7 @@ impl fmt::Debug for BrokerConfig {
             .field("bootstrap_servers", &self.bootstrap_servers)
             .field("embedded", &self.embedded)
             .field("properties", &properties)
+            .field("oauth_token_file", &self.oauth_token_file)
             .field("client_id", &self.client_id)
             .finish()
     }
@@ -79,6 +84,7 @@ impl BrokerConfig {
             bootstrap_servers: bootstrap_servers.into(),
             embedded: false,
             properties: BTreeMap::new(),
+            oauth_token_file: None,
             client_id: "homestream".to_owned(),
         }
     }
@@ -92,12 +98,31 @@ impl BrokerConfig {
                 reason: "is empty; give host:port".into(),
             });
         }
-        match self.properties.keys().find(|name| RESERVED.contains(&name.as_str())) {
-            Some(name) => Err(KafkaError::Setting {
+        if let Some(name) = self.properties.keys().find(|name| RESERVED.contains(&name.as_str())) {
+            return Err(KafkaError::Setting {
                 setting: name.clone(),
                 reason: "is set by homestream and cannot be passed through".into(),
+            });
+        }
+        self.validate_token()
+    }
+
+    /// A token file and the mechanism that uses it belong together.
+    fn validate_token(&self) -> Result<(), KafkaError> {
+        let mechanism = ["sasl.mechanism", "sasl.mechanisms"]
+            .iter()
+            .find_map(|name| self.properties.get(*name));
+        let uses_token = mechanism.is_some_and(|name| name.eq_ignore_ascii_case("OAUTHBEARER"));
+        match (uses_token, &self.oauth_token_file) {
+            (true, None) => Err(KafkaError::Setting {
+                setting: "sasl.mechanism".into(),
+                reason: "is OAUTHBEARER, which needs kafka.oauth.token_file".into(),
             }),
-            None => Ok(()),
+            (false, Some(_)) => Err(KafkaError::Setting {
+                setting: "kafka.oauth.token_file".into(),
+                reason: "has no use unless `sasl.mechanism` is OAUTHBEARER".into(),
+            }),
+            _ => Ok(()),
         }
     }
 
@@ -237,6 +262,19 @@ mod tests {
             "Kafka setting `enable.auto.commit`: is set by homestream and cannot be passed through"
         );
         assert_eq!(BrokerConfig::remote(" ").validate().unwrap_err().code(), "setting");
+    }
+
+    #[test]
+    fn a_token_file_and_its_mechanism_belong_together() {
+        let mut config = BrokerConfig::remote("b:9092");
+        config.oauth_token_file = Some("/run/token".into());
+        let error = config.validate().unwrap_err().to_string();
+        assert!(error.contains("`kafka.oauth.token_file`"), "{error}");
+        config.properties.insert("sasl.mechanism".into(), "OAUTHBEARER".into());
+        assert_eq!(config.validate(), Ok(()));
+        config.oauth_token_file = None;
+        let error = config.validate().unwrap_err().to_string();
+        assert!(error.contains("needs kafka.oauth.token_file"), "{error}");
     }
 
     #[test]

@@ -82,6 +82,14 @@ pub enum KafkaError {
         /// What the broker said.
         reason: String,
     },
+    /// The connection could not be made secure, or is secured on one side only.
+    #[error("no secure connection to {brokers}: {reason}")]
+    Tls {
+        /// The bootstrap servers.
+        brokers: String,
+        /// What the client library said, and the setting to look at.
+        reason: String,
+    },
     /// A consumer cannot go on.
     #[error("consumer `{reader}` of {topics} at {brokers}: {reason}")]
     Consumer {
@@ -143,6 +151,7 @@ impl KafkaError {
             Self::Topic { .. } => "topic",
             Self::Partition { .. } => "partition",
             Self::AccessRefused { .. } => "access_refused",
+            Self::Tls { .. } => "tls",
             Self::Consumer { .. } => "consumer",
             Self::Transaction { .. } => "transaction",
             Self::Fenced { .. } => "fenced",
@@ -169,7 +178,7 @@ impl KafkaError {
 }
 
 /// Whether the value of a client property must never be shown.
-pub(crate) fn is_secret(property: &str) -> bool {
+pub fn is_secret(property: &str) -> bool {
     const MARKS: [&str; 8] = [
         "password",
         "secret",

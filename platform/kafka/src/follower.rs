@@ -21,6 +21,7 @@ use crate::config::BrokerConfig;
 use crate::context::Journal;
 use crate::error::{KafkaError, Severity, severity};
 use crate::metrics::{self, METRICS};
+use crate::oauth::hand_token;
 use crate::record::{Record, TopicNames};
 use crate::thread;
 use crate::topics::{partitions_of, range_of};
@@ -103,9 +104,8 @@ impl Follower {
             let mut settings =
                 config.consumer(&format!("{}-follow-{service}", config.client_id))?;
             settings.set("enable.partition.eof", "true");
-            let consumer =
-                BaseConsumer::from_config_and_context(&settings, Journal::new(config.embedded))
-                    .map_err(|error| KafkaError::of_creation(&config.bootstrap_servers, error))?;
+            let consumer = BaseConsumer::from_config_and_context(&settings, Journal::of(config))
+                .map_err(|error| KafkaError::of_creation(&config.bootstrap_servers, error))?;
             let reader = TopicReader {
                 consumer,
                 brokers: config.bootstrap_servers.clone(),
@@ -203,6 +203,10 @@ impl TopicReader {
             operation: "assign",
             reason: error.to_string(),
         };
+        // Questions come before the first poll.
+        if self.consumer.client().context().has_token() {
+            hand_token(self.consumer.client())?;
+        }
         for partition in partitions_of(&self.consumer, &self.topic, &self.brokers)? {
             let range = range_of(&self.consumer, &self.topic, partition)?;
             if range.low < range.high {

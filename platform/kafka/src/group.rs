@@ -23,6 +23,7 @@ use crate::batch::BatchLimits;
 use crate::config::BrokerConfig;
 use crate::context::GroupContext;
 use crate::error::KafkaError;
+use crate::lag::{Lag, STATISTICS_INTERVAL_MS};
 use crate::record::{NextOffset, Record, TopicPartition};
 use crate::thread;
 use crate::transactor::positions;
@@ -156,7 +157,7 @@ pub enum ConsumerEvent {
         /// To be acknowledged; dropping it acknowledges too.
         ack: RevokeAck,
     },
-    /// What was read and not committed before [`GroupConsumer::rewind`] comes again
+    /// What was read and not committed before a rewind comes again
     /// after this.
     Rewound {
         /// The number given to `rewind`.
@@ -192,6 +193,7 @@ pub struct GroupConsumer {
     rewind: Arc<AtomicU64>,
     brokers: String,
     group: GroupConfig,
+    lag: Arc<Lag>,
 }
 
 /// The thread owns the connection; the service borrows it to commit.
@@ -231,9 +233,13 @@ impl GroupConsumer {
                 }
             }
         }
-        let consumer =
-            BaseConsumer::from_config_and_context(&settings, GroupContext::new(config.embedded))
-                .map_err(|error| KafkaError::of_creation(&config.bootstrap_servers, error))?;
+        if !config.properties.contains_key("statistics.interval.ms") {
+            settings.set("statistics.interval.ms", STATISTICS_INTERVAL_MS);
+        }
+        let lag = Arc::new(Lag::new(&group.group_id));
+        let context = GroupContext::new(config, Arc::clone(&lag));
+        let consumer = BaseConsumer::from_config_and_context(&settings, context)
+            .map_err(|error| KafkaError::of_creation(&config.bootstrap_servers, error))?;
         let topics: Vec<&str> = group.topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(|error| KafkaError::Consumer {
             reader: group.group_id.clone(),
@@ -261,7 +267,7 @@ impl GroupConsumer {
         );
         let thread = thread::spawn(reader, sender, ConsumerEvent::Failed, move || worker.run())?;
         let brokers = config.bootstrap_servers.clone();
-        Ok(Self { events, consumer: weak, thread, stop, rewind, brokers, group })
+        Ok(Self { events, consumer: weak, thread, stop, rewind, brokers, group, lag })
     }
 
     /// The next event; `None` once the member has left the group. Safe to use in
@@ -270,6 +276,11 @@ impl GroupConsumer {
         let event = self.events.recv().await;
         // The thread may be waiting for room.
         self.thread.unpark();
+        match &event {
+            Some(ConsumerEvent::Batch(records)) => self.lag.taken(records),
+            Some(ConsumerEvent::Rewound { .. }) => self.lag.rewound(),
+            _ => {}
+        }
         event
     }
 

@@ -37,30 +37,39 @@
 //! effect; a topic that is written to without being created is created with four
 //! partitions; transactions report success and mean nothing.
 
+mod atomic;
 mod batch;
 mod clock;
 mod config;
+mod connection;
 mod context;
 pub mod dead_letter;
+mod describe;
 mod embedded;
 mod error;
 mod fold;
 mod follower;
 mod group;
+mod lag;
 mod metrics;
+mod oauth;
 mod offsets;
 mod pipeline;
 mod progress;
 mod publisher;
 mod record;
+mod refusal;
 mod thread;
 mod topics;
 mod transactor;
 
+pub use atomic::AtomicPublisher;
 pub use clock::{EventClock, ReplayClock};
 pub use config::BrokerConfig;
+pub use connection::check_connection;
+pub use describe::{TopicDescription, describe_topics};
 pub use embedded::{Broker, EmbeddedBroker};
-pub use error::{KafkaError, PublishError};
+pub use error::{KafkaError, PublishError, is_secret};
 pub use fold::{Fold, FoldContext, run_fold};
 pub use follower::{CatchUp, Follower, FollowerEvent};
 pub use group::{ConsumerEvent, GroupConfig, GroupConsumer, GroupProtocol, RevokeAck};
@@ -71,6 +80,6 @@ pub use progress::{Progress, ProgressError};
 pub use publisher::{MAX_RECORD_BYTES, Publisher};
 pub use record::{Delivered, Header, NextOffset, Outgoing, Record, TopicPartition};
 pub use topics::{
-    OffsetRange, TopicOutcome, TopicSpec, TopicStatus, check_connection, committed_offsets,
-    create_topics, end_offsets, skip_to_end, topic_record_counts,
+    OffsetRange, TopicOutcome, TopicSpec, TopicStatus, committed_offsets, create_topics,
+    end_offsets, skip_to_end, topic_record_counts,
 };

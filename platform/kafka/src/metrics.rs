@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, Opts, Registry};
+use prometheus::{GaugeVec, Histogram, HistogramOpts, IntCounterVec, Opts, Registry};
 
-/// Counters by topic or group: both are bounded by the configuration.
+/// By topic, group or partition: all are bounded by the configuration.
 pub(crate) struct Metrics {
     pub(crate) published: Option<IntCounterVec>,
     pub(crate) unpublished: Option<IntCounterVec>,
@@ -13,6 +13,8 @@ pub(crate) struct Metrics {
     pub(crate) revocations: Option<IntCounterVec>,
     pub(crate) transactions: Option<IntCounterVec>,
     pub(crate) commit_seconds: Option<Histogram>,
+    pub(crate) lag: Option<GaugeVec>,
+    pub(crate) delay: Option<GaugeVec>,
 }
 
 pub(crate) static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
@@ -46,6 +48,16 @@ pub(crate) static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
         "homestream_kafka_commit_seconds",
         "Time to commit a transaction, its offsets included.",
     ),
+    lag: gauge(
+        "homestream_kafka_lag_records",
+        "Offsets up to the last stable one that the service has yet to take; 0 at the end, \
+         also behind a transaction's marker.",
+    ),
+    delay: gauge(
+        "homestream_kafka_delay_seconds",
+        "Seconds since the record was written that the service took last, while more wait; \
+         0 at the end.",
+    ),
 });
 
 /// Half a millisecond to 16 s.
@@ -59,6 +71,10 @@ pub(crate) fn observe(histogram: &Option<Histogram>, value: f64) {
     if let Some(histogram) = histogram {
         histogram.observe(value);
     }
+}
+
+fn gauge(name: &str, help: &str) -> Option<GaugeVec> {
+    GaugeVec::new(Opts::new(name, help), &["group", "topic", "partition"]).ok()
 }
 
 fn counter(name: &str, help: &str, labels: &[&str]) -> Option<IntCounterVec> {
@@ -91,6 +107,9 @@ pub fn register_metrics(registry: &Registry) -> Result<(), prometheus::Error> {
     for family in families.into_iter().flatten() {
         registry.register(Box::new(family.clone()))?;
     }
+    for family in [&metrics.lag, &metrics.delay].into_iter().flatten() {
+        registry.register(Box::new(family.clone()))?;
+    }
     Ok(())
 }
 
@@ -109,6 +128,9 @@ mod tests {
         add(&METRICS.revocations, &["g", "drained"], 1);
         add(&METRICS.transactions, &["committed"], 1);
         observe(&METRICS.commit_seconds, 0.01);
-        assert_eq!(registry.gather().len(), 7);
+        for gauges in [&METRICS.lag, &METRICS.delay] {
+            gauges.as_ref().unwrap().with_label_values(&["g", "t", "0"]).set(1.0);
+        }
+        assert_eq!(registry.gather().len(), 9);
     }
 }

@@ -18,6 +18,7 @@ use crate::config::BrokerConfig;
 use crate::context::{Journal, lock};
 use crate::error::{KafkaError, PublishError, delivery_code};
 use crate::metrics::{self, METRICS};
+use crate::oauth::TokenResult;
 use crate::progress::Progress;
 use crate::record::{Delivered, Outgoing};
 
@@ -79,6 +80,12 @@ struct Context {
 }
 
 impl rdkafka::ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> TokenResult {
+        self.journal.generate_oauth_token(config)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.journal.log(level, facility, message);
     }
@@ -136,7 +143,7 @@ impl Publisher {
     /// A publisher that reports what it delivers to `progress`.
     pub fn new(config: &BrokerConfig, progress: Progress) -> Result<Self, KafkaError> {
         let context = Context {
-            journal: Journal::new(config.embedded),
+            journal: Journal::of(config),
             progress,
             embedded: config.embedded,
             room: Notify::new(),

@@ -10,18 +10,17 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
-use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 
 use crate::config::BrokerConfig;
 use crate::context::Journal;
 use crate::embedded::Broker;
 use crate::error::KafkaError;
+use crate::oauth::hand_token;
 use crate::record::TopicPartition;
 
 /// How long one question to a broker may take. A cluster that elects a leader
 /// answers within a few seconds; beyond this a person should hear about it.
-const ADMIN_TIMEOUT: Duration = Duration::from_secs(15);
+pub(crate) const ADMIN_TIMEOUT: Duration = Duration::from_secs(15);
 /// Between two looks at a partition that has no leader yet.
 const ELECTION_PAUSE: Duration = Duration::from_millis(50);
 
@@ -89,8 +88,11 @@ async fn create_remote(
     specs: &[TopicSpec],
 ) -> Result<Vec<TopicOutcome>, KafkaError> {
     let admin: AdminClient<Journal> =
-        AdminClient::from_config_and_context(&config.admin()?, Journal::new(false))
+        AdminClient::from_config_and_context(&config.admin()?, Journal::of(config))
             .map_err(|error| KafkaError::of_creation(&config.bootstrap_servers, error))?;
+    if config.oauth_token_file.is_some() {
+        hand_token(admin.inner())?;
+    }
     let topics: Vec<NewTopic<'_>> = specs
         .iter()
         .map(|spec| {
@@ -127,62 +129,6 @@ async fn create_remote(
     let names: Vec<String> = specs.iter().map(|spec| spec.name.clone()).collect();
     blocking(config, move |probe| probe.await_leaders(&names)).await?;
     Ok(outcomes)
-}
-
-/// Asks the broker for its metadata. If none answers within `timeout`, the error
-/// names the servers and what each attempt said.
-pub async fn check_connection(config: &BrokerConfig, timeout: Duration) -> Result<(), KafkaError> {
-    config.validate()?;
-    let unreachable = |reason: String| KafkaError::Unreachable {
-        brokers: config.bootstrap_servers.clone(),
-        reason,
-    };
-    let deadline = Instant::now() + timeout;
-    // The client library retries silently until the timeout; a plain connection
-    // attempt says at once, and in words, why there is none.
-    let connected = tokio::time::timeout(timeout, any_server_connects(config)).await;
-    connected
-        .unwrap_or_else(|_| Err(format!("no connection within {} s", timeout.as_secs())))
-        .map_err(unreachable)?;
-    let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-    blocking(config, move |probe| {
-        probe.consumer.client().fetch_metadata(None, left).map(drop).map_err(|error| {
-            let detail = probe.consumer.client().context().take_last_error();
-            KafkaError::Unreachable {
-                brokers: probe.brokers.clone(),
-                reason: detail.unwrap_or_else(|| error.to_string()),
-            }
-        })
-    })
-    .await
-}
-
-async fn any_server_connects(config: &BrokerConfig) -> Result<(), String> {
-    let mut attempts = JoinSet::new();
-    for server in config.servers() {
-        let server = address(server);
-        attempts.spawn(async move {
-            TcpStream::connect(&server).await.map_err(|error| format!("{server}: {error}"))
-        });
-    }
-    let mut refusals = Vec::new();
-    while let Some(attempt) = attempts.join_next().await {
-        match attempt {
-            Ok(Ok(_)) => return Ok(()),
-            Ok(Err(refusal)) => refusals.push(refusal),
-            Err(error) => refusals.push(error.to_string()),
-        }
-    }
-    Err(refusals.join("; "))
-}
-
-/// `host:port` of a bootstrap entry, which may carry a protocol and omit the port.
-fn address(server: &str) -> String {
-    let server = server.split_once("://").map_or(server, |(_, rest)| rest);
-    let has_port = server
-        .rsplit_once(':')
-        .is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()));
-    if has_port { server.to_owned() } else { format!("{server}:9092") }
 }
 
 /// How far each partition of these topics reaches.
@@ -226,12 +172,11 @@ pub async fn committed_offsets(
     topics: &[&str],
 ) -> Result<BTreeMap<TopicPartition, i64>, KafkaError> {
     let topics: Vec<String> = topics.iter().map(|&topic| topic.to_owned()).collect();
-    let brokers = config.bootstrap_servers.clone();
     let settings = config.consumer(group_id)?;
     let reader = group_id.to_owned();
-    let embedded = config.embedded;
+    let config = config.clone();
     in_background(move || {
-        let probe = Probe::new(&settings, brokers, embedded)?;
+        let probe = Probe::new(&settings, &config)?;
         let mut asked = TopicPartitionList::new();
         for topic in &topics {
             for partition in probe.partitions(topic)? {
@@ -296,17 +241,21 @@ pub async fn skip_to_end(
 /// A client for questions, used on a thread that may block.
 pub(crate) struct Probe {
     pub(crate) consumer: BaseConsumer<Journal>,
-    brokers: String,
+    pub(crate) brokers: String,
 }
 
 impl Probe {
-    fn new(
+    pub(crate) fn new(
         settings: &rdkafka::ClientConfig,
-        brokers: String,
-        embedded: bool,
+        config: &BrokerConfig,
     ) -> Result<Self, KafkaError> {
-        let consumer = BaseConsumer::from_config_and_context(settings, Journal::new(embedded))
-            .map_err(|error| KafkaError::of_creation(&brokers, error))?;
+        let brokers = config.bootstrap_servers.clone();
+        let consumer =
+            BaseConsumer::from_config_and_context(settings, Journal::of_questions(config))
+                .map_err(|error| KafkaError::of_creation(&brokers, error))?;
+        if config.oauth_token_file.is_some() {
+            hand_token(consumer.client())?;
+        }
         Ok(Self { consumer, brokers })
     }
 
@@ -422,28 +371,14 @@ async fn blocking<T: Send + 'static>(
     ask: impl FnOnce(&Probe) -> Result<T, KafkaError> + Send + 'static,
 ) -> Result<T, KafkaError> {
     let settings = config.admin()?;
-    let brokers = config.bootstrap_servers.clone();
-    let embedded = config.embedded;
-    in_background(move || ask(&Probe::new(&settings, brokers, embedded)?)).await
+    let config = config.clone();
+    in_background(move || ask(&Probe::new(&settings, &config)?)).await
 }
 
-async fn in_background<T: Send + 'static>(
+pub(crate) async fn in_background<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, KafkaError> + Send + 'static,
 ) -> Result<T, KafkaError> {
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or(Err(KafkaError::Closed { what: "the runtime" }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::address;
-
-    #[test]
-    fn a_bootstrap_entry_may_have_a_protocol_and_lack_a_port() {
-        assert_eq!(address("kafka:9093"), "kafka:9093");
-        assert_eq!(address("kafka"), "kafka:9092");
-        assert_eq!(address("SASL_SSL://kafka:9093"), "kafka:9093");
-        assert_eq!(address("[::1]:9093"), "[::1]:9093");
-    }
 }

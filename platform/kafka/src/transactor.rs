@@ -21,6 +21,7 @@ use crate::config::BrokerConfig;
 use crate::context::{Journal, lock};
 use crate::error::KafkaError;
 use crate::metrics::{self, METRICS};
+use crate::oauth::TokenResult;
 use crate::progress::Progress;
 use crate::publisher::to_client;
 use crate::record::{NextOffset, Outgoing};
@@ -116,6 +117,12 @@ struct Context {
 }
 
 impl rdkafka::ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> TokenResult {
+        self.journal.generate_oauth_token(config)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.journal.log(level, facility, message);
     }
@@ -180,11 +187,8 @@ impl Transactor {
         progress: Progress,
     ) -> Result<Self, KafkaError> {
         let settings = config.transactional_producer(transactional_id, timeout)?;
-        let context = Context {
-            journal: Journal::new(config.embedded),
-            stored: Mutex::default(),
-            room: Notify::new(),
-        };
+        let context =
+            Context { journal: Journal::of(config), stored: Mutex::default(), room: Notify::new() };
         let producer = ThreadedProducer::from_config_and_context(&settings, context)
             .map_err(|error| KafkaError::of_creation(&config.bootstrap_servers, error))?;
         let opened = Self { producer: Arc::new(producer), progress, timeout };
@@ -232,7 +236,14 @@ impl Transactor {
         let offsets = positions(next_offsets).map_err(|error| Fault::of(&error))?;
         let deadline = Instant::now() + self.timeout;
         retried(deadline, || self.producer.send_offsets_to_transaction(&offsets, group, ATTEMPT))
-            .and_then(|()| retried(deadline, || self.producer.commit_transaction(ATTEMPT)))
+            .map_err(|error| self.explained(&error))?;
+        self.commit_records()
+    }
+
+    /// Ends the transaction: its records become visible. Blocks.
+    pub(crate) fn commit_records(&self) -> Result<(), Fault> {
+        let deadline = Instant::now() + self.timeout;
+        retried(deadline, || self.producer.commit_transaction(ATTEMPT))
             .map_err(|error| self.explained(&error))?;
         self.tell();
         Ok(())

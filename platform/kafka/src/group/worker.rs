@@ -93,6 +93,7 @@ impl Worker {
         self.rewind_if_asked();
         if self.outbox.is_empty() && self.batch.is_due(now) {
             let records = self.batch.take();
+            self.consumer.context().lag.queued(&records);
             self.outbox.push_back(ConsumerEvent::Batch(records));
         }
         if self.flush()? {
@@ -115,6 +116,7 @@ impl Worker {
         self.outbox.retain(|event| !matches!(event, ConsumerEvent::Batch(_)));
         match self.seek_committed() {
             Ok(()) => {
+                self.consumer.context().lag.rewinding();
                 self.rewound = epoch;
                 self.outbox.push_back(ConsumerEvent::Rewound { epoch });
             }
@@ -154,6 +156,8 @@ impl Worker {
             }
             Some(Err(error)) => return self.on_error(&error),
         }
+        // Statistics arrive through a poll.
+        self.consumer.context().lag.report(self.batch.records());
         Ok(())
     }
 
@@ -214,6 +218,7 @@ impl Worker {
         }
         self.paused = true;
         self.with_assignment(|consumer, assignment| consumer.pause(assignment));
+        self.consumer.context().lag.while_paused(&self.consumer);
         self.poll(PAUSED_POLL)
     }
 
@@ -221,6 +226,7 @@ impl Worker {
         self.full_since = None;
         if std::mem::take(&mut self.paused) {
             self.with_assignment(|consumer, assignment| consumer.resume(assignment));
+            self.consumer.context().lag.resumed();
         }
     }
 
