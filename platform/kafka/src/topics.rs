@@ -214,12 +214,11 @@ pub async fn skip_to_end(
     topics: &[&str],
 ) -> Result<(), KafkaError> {
     let topics: Vec<String> = topics.iter().map(|&topic| topic.to_owned()).collect();
-    let brokers = config.bootstrap_servers.clone();
     let settings = config.consumer(group_id)?;
     let reader = group_id.to_owned();
-    let embedded = config.embedded;
+    let config = config.clone();
     in_background(move || {
-        let probe = Probe::new(&settings, brokers, embedded)?;
+        let probe = Probe::new(&settings, &config)?;
         let mut ends = TopicPartitionList::new();
         let failed = |error: rdkafka::error::KafkaError| KafkaError::Consumer {
             reader: reader.clone(),

@@ -1,15 +1,17 @@
 //! A service in a process of its own, watched through its metrics.
 
-use std::net::{SocketAddr, TcpListener};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::{Bench, Variant};
 use crate::error::CliError;
+
+/// How long an answer of a busy service is waited for.
+const SCRAPE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One look at a service.
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +80,9 @@ impl Service {
             let name = self.variant.name();
             return Err(CliError::failed(anyhow!("{name} has ended, {status}: see its message")));
         }
-        let Ok(text) = scrape(self.metrics).await else { return Ok(None) };
+        let address = self.metrics;
+        let scraped = tokio::task::spawn_blocking(move || scrape(address)).await;
+        let Ok(text) = scraped.map_err(CliError::failed)? else { return Ok(None) };
         let at = Instant::now();
         let (family, topic) = match self.variant {
             Variant::Consume => ("homestream_kafka_records_read_total", &self.listings),
@@ -145,12 +149,13 @@ fn free_address() -> std::io::Result<SocketAddr> {
     TcpListener::bind("127.0.0.1:0")?.local_addr()
 }
 
-async fn scrape(address: SocketAddr) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address).await?;
-    let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    stream.write_all(request).await?;
+/// The text of /metrics. Blocks.
+fn scrape(address: SocketAddr) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(SCRAPE_TIMEOUT))?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
+    stream.read_to_string(&mut answer)?;
     Ok(answer)
 }
 
