@@ -67,7 +67,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Train => serve::train(settings, shutdown).await,
             Command::Features(args) => features::run(&settings, &args),
             Command::Models(command) => models::run(&settings, command),
-            Command::Bench(command) => bench::run(settings, command, shutdown).await,
+            Command::Bench(command) => bench::run(settings, cli.common, command, shutdown).await,
             Command::Topics(command) => topics::run(settings, command).await,
             Command::Dlq(command) => dlq::run(settings, command).await,
             Command::Replay(args) => replay::run(settings, args, shutdown).await,

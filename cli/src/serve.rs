@@ -51,6 +51,7 @@ pub(crate) async fn metrics_server(
         .map_err(CliError::Usage)?;
     platform_kafka::register_metrics(registry).map_err(CliError::failed)?;
     platform_schema_registry::register_metrics(registry).map_err(CliError::failed)?;
+    platform_telemetry::register_process_metrics(registry).map_err(CliError::failed)?;
     platform_telemetry::serve_metrics(address, registry.clone(), health.clone(), shutdown.clone())
         .await
         .map_err(CliError::failed)
@@ -217,7 +218,7 @@ pub(crate) fn trainer_parts(
 
 /// A deployment of one service, which writes `writes`, against a remote broker, its metrics
 /// served; `None` when it was told to stop first.
-async fn alone(
+pub(crate) async fn alone(
     settings: &Settings,
     writes: &[RecordKind],
     shutdown: CancellationToken,

@@ -11,6 +11,10 @@ use crate::args::{SalesArgs, parse_share};
 pub(crate) enum BenchCommand {
     /// Publish a market and a champion, then as many listings as asked for.
     Load(LoadArgs),
+    /// What a price costs beyond passing its listing through, and how long it takes.
+    Pipeline(PipelineArgs),
+    /// Read listings and write them out again, with nothing between.
+    PassThrough(PassThroughArgs),
 }
 
 /// Options of `bench load`.
@@ -54,4 +58,47 @@ pub(crate) enum TimestampArg {
     Now,
     /// The date of their event, as in a replay.
     Event,
+}
+
+/// Options of `bench pipeline`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Runs, each as a process of its own and in turn: consume (listings are \
+read and nothing is done), pass-through (and their bytes written to another topic), score at \
+least once, score exactly once. CPU is user and system time of that process alone, from before \
+its first listing to after its last answer; starting, the market index and the model are not in \
+it. Latency is the time from a listing's timestamp until a reader of committed records has its \
+answer, at half of the listings a second that the same service has just answered. Topics without \
+a market, champion or listings enough are filled first, as `bench load` does.")]
+pub(crate) struct PipelineArgs {
+    /// Listings that each run answers; on topics that hold more, all of those.
+    #[arg(long, value_name = "N", default_value_t = 200_000)]
+    pub(crate) listings: u64,
+    #[command(flatten)]
+    pub(crate) sales: SalesArgs,
+    /// Partitions of every topic but the registry's, where topics are created
+    /// [default: topics.partitions].
+    #[arg(long, value_name = "P", value_parser = clap::value_parser!(i32).range(1..=1_000))]
+    pub(crate) partitions: Option<i32>,
+    /// Runs of each service.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) repetitions: u32,
+    /// Seconds over which latency is measured; 0: it is not.
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    pub(crate) latency_seconds: u32,
+    /// Listings a second while latency is measured [default: half of what each service answers].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) latency_rate: Option<u32>,
+    /// Write every run as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// Options of `bench pass-through`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Consumer group and delivery guarantee are those of the scorer: \
+scorer.group_id, scorer.delivery. Runs until it is interrupted.")]
+pub(crate) struct PassThroughArgs {
+    /// Read only: nothing is written.
+    #[arg(long)]
+    pub(crate) consume_only: bool,
 }

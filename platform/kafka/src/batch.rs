@@ -48,12 +48,15 @@ impl Batch {
         }
     }
 
+    /// Nothing more fits.
+    pub(crate) fn is_full(&self) -> bool {
+        self.records.len() >= self.limits.max_records || self.bytes >= self.limits.max_bytes
+    }
+
     pub(crate) fn is_due(&self, now: Instant) -> bool {
         let Some(opened) = self.opened else { return false };
         let waited = now.saturating_duration_since(opened) >= self.limits.max_wait;
-        self.records.len() >= self.limits.max_records
-            || self.bytes >= self.limits.max_bytes
-            || (waited && (self.drained || !self.limits.max_wait.is_zero()))
+        self.is_full() || (waited && (self.drained || !self.limits.max_wait.is_zero()))
     }
 
     pub(crate) fn records(&self) -> &[Record] {
@@ -64,7 +67,9 @@ impl Batch {
         self.bytes = 0;
         self.opened = None;
         self.drained = false;
-        std::mem::take(&mut self.records)
+        // The next batch is likely to be as large.
+        let next = Vec::with_capacity(self.records.len());
+        std::mem::replace(&mut self.records, next)
     }
 
     /// Drops records that now belong to another member.

@@ -81,5 +81,5 @@ pub use publisher::{MAX_RECORD_BYTES, Publisher};
 pub use record::{Delivered, Header, NextOffset, Outgoing, Record, TopicPartition, payloads};
 pub use topics::{
     OffsetRange, TopicOutcome, TopicSpec, TopicStatus, committed_offsets, create_topics,
-    end_offsets, topic_record_counts,
+    end_offsets, skip_to_end, topic_record_counts,
 };

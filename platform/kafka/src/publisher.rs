@@ -3,7 +3,6 @@
 //! that at least one was not acknowledged, and the others may be stored. The
 //! producer is idempotent: its own retries neither repeat nor reorder records.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -34,41 +33,67 @@ const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(5);
 struct Slot {
     batch: Arc<InFlight>,
     index: usize,
-    topic: Arc<str>,
-    bytes: usize,
 }
 
-type DeliveryOutcome = Result<Delivered, ClientError>;
+/// Partition and offset of a record that was stored, or why it was not.
+type DeliveryOutcome = Result<(i32, i64), ClientError>;
 
 /// A batch on its way. The last delivery report completes it.
 struct InFlight {
-    outcomes: Mutex<Vec<Option<DeliveryOutcome>>>,
-    missing: AtomicUsize,
-    done: Mutex<Option<oneshot::Sender<()>>>,
+    records: Vec<Outgoing>,
+    reports: Mutex<Reports>,
+}
+
+struct Reports {
+    outcomes: Vec<Option<DeliveryOutcome>>,
+    missing: usize,
+    done: Option<oneshot::Sender<()>>,
 }
 
 impl InFlight {
-    fn new(records: usize) -> (Arc<Self>, oneshot::Receiver<()>) {
+    fn new(records: Vec<Outgoing>) -> (Arc<Self>, oneshot::Receiver<()>) {
         let (done, all_done) = oneshot::channel();
-        let outcomes = (0..records).map(|_| None).collect();
-        let batch = Self {
-            outcomes: Mutex::new(outcomes),
-            missing: AtomicUsize::new(records),
-            done: Mutex::new(Some(done)),
+        let reports = Reports {
+            outcomes: records.iter().map(|_| None).collect(),
+            missing: records.len(),
+            done: Some(done),
         };
-        (Arc::new(batch), all_done)
+        (Arc::new(Self { records, reports: Mutex::new(reports) }), all_done)
     }
 
-    fn settle(&self, index: usize, outcome: DeliveryOutcome) {
-        if let Some(slot) = lock(&self.outcomes).get_mut(index) {
+    /// Notes what became of a record. The last one puts what was stored on the board, then
+    /// wakes the caller.
+    fn settle(&self, index: usize, outcome: DeliveryOutcome, progress: &Progress) {
+        let mut reports = lock(&self.reports);
+        if let Some(slot) = reports.outcomes.get_mut(index) {
             *slot = Some(outcome);
         }
-        if self.missing.fetch_sub(1, Ordering::AcqRel) == 1
-            && let Some(done) = lock(&self.done).take()
-        {
+        reports.missing = reports.missing.saturating_sub(1);
+        if reports.missing > 0 {
+            return;
+        }
+        for (topic, partition, next_offset) in self.ends(&reports.outcomes) {
+            progress.produced(topic, partition, next_offset);
+        }
+        if let Some(done) = reports.done.take() {
             // The caller may have stopped waiting.
             let _ = done.send(());
         }
+    }
+
+    /// How far each partition reaches that something was stored in.
+    fn ends(&self, outcomes: &[Option<DeliveryOutcome>]) -> Vec<(&str, i32, i64)> {
+        let mut ends: Vec<(&str, i32, i64)> = Vec::new();
+        for (record, outcome) in self.records.iter().zip(outcomes) {
+            let Some(Ok((partition, offset))) = outcome else { continue };
+            let known =
+                ends.iter_mut().find(|(topic, of, _)| of == partition && *topic == &*record.topic);
+            match known {
+                Some((.., next_offset)) => *next_offset = (*next_offset).max(offset + 1),
+                None => ends.push((&record.topic, *partition, offset + 1)),
+            }
+        }
+        ends
     }
 }
 
@@ -96,11 +121,21 @@ impl rdkafka::ClientContext for Context {
 }
 
 impl Context {
-    fn not_stored(&self, slot: &Slot, error: ClientError) {
-        if self.embedded {
-            self.progress.dismissed(&slot.topic, slot.bytes);
+    /// Notes what became of a record. The embedded broker's board counts bytes and so is told
+    /// of each; otherwise it is told of batches.
+    fn settle(&self, slot: &Slot, outcome: DeliveryOutcome) {
+        if self.embedded
+            && let Some(record) = slot.batch.records.get(slot.index)
+        {
+            let bytes = record.size_bytes();
+            match &outcome {
+                Ok((partition, offset)) => {
+                    self.progress.delivered(&record.topic, *partition, offset + 1, bytes);
+                }
+                Err(_) => self.progress.dismissed(&record.topic, bytes),
+            }
         }
-        slot.batch.settle(slot.index, Err(error));
+        slot.batch.settle(slot.index, outcome, &self.progress);
     }
 }
 
@@ -108,20 +143,11 @@ impl ProducerContext for Context {
     type DeliveryOpaque = Box<Slot>;
 
     fn delivery(&self, report: &DeliveryResult<'_>, slot: Box<Slot>) {
-        match report {
-            Ok(message) => {
-                let (partition, offset) = (message.partition(), message.offset());
-                // On the board before `publish` returns.
-                if self.embedded {
-                    self.progress.delivered(&slot.topic, partition, offset + 1, slot.bytes);
-                } else {
-                    self.progress.produced(&slot.topic, partition, offset + 1);
-                }
-                let topic = Arc::clone(&slot.topic);
-                slot.batch.settle(slot.index, Ok(Delivered { topic, partition, offset }));
-            }
-            Err((error, _)) => self.not_stored(&slot, error.clone()),
-        }
+        let outcome = match report {
+            Ok(message) => Ok((message.partition(), message.offset())),
+            Err((error, _)) => Err(error.clone()),
+        };
+        self.settle(&slot, outcome);
         self.room.notify_waiters();
     }
 }
@@ -165,23 +191,17 @@ impl Publisher {
         for (index, record) in batch.iter().enumerate() {
             check(index, record)?;
         }
-        let (in_flight, all_done) = InFlight::new(batch.len());
-        for (index, record) in batch.iter().enumerate() {
-            let slot = Slot {
-                batch: Arc::clone(&in_flight),
-                index,
-                topic: Arc::clone(&record.topic),
-                bytes: record.size_bytes(),
-            };
+        let (in_flight, all_done) = InFlight::new(batch);
+        for (index, record) in in_flight.records.iter().enumerate() {
             if self.context().embedded {
-                self.context().progress.admit(&record.topic, slot.bytes).await;
+                self.context().progress.admit(&record.topic, record.size_bytes()).await;
             }
-            self.enqueue(record, slot).await;
+            self.enqueue(record, Slot { batch: Arc::clone(&in_flight), index }).await;
         }
         // Every slot settles, so the sender is used and never dropped unused.
         let _ = all_done.await;
-        let outcomes = std::mem::take(&mut *lock(&in_flight.outcomes));
-        self.conclude(&batch, outcomes)
+        let outcomes = std::mem::take(&mut lock(&in_flight.reports).outcomes);
+        self.conclude(&in_flight.records, outcomes)
     }
 
     /// Waits until nothing is under way, at most `deadline`. Batches that are
@@ -215,7 +235,7 @@ impl Publisher {
                     let _ = tokio::time::timeout(QUEUE_FULL_PAUSE, room).await;
                 }
                 Err((error, rejected)) => {
-                    self.context().not_stored(&rejected.delivery_opaque, error);
+                    self.context().settle(&rejected.delivery_opaque, Err(error));
                     return;
                 }
             }
@@ -229,13 +249,18 @@ impl Publisher {
     ) -> Result<Vec<Delivered>, PublishError> {
         let total = batch.len();
         let mut delivered: Vec<Delivered> = Vec::with_capacity(total);
+        let mut stored: Vec<(&Arc<str>, u64)> = Vec::new();
         let mut failed = 0;
         let mut first = None;
         for ((index, record), outcome) in batch.iter().enumerate().zip(outcomes) {
             match outcome.unwrap_or(Err(ClientError::Canceled)) {
-                Ok(position) => {
-                    metrics::add(&METRICS.published, &[&position.topic], 1);
-                    delivered.push(position);
+                Ok((partition, offset)) => {
+                    match stored.iter_mut().find(|(topic, _)| **topic == record.topic) {
+                        Some((_, records)) => *records += 1,
+                        None => stored.push((&record.topic, 1)),
+                    }
+                    let topic = Arc::clone(&record.topic);
+                    delivered.push(Delivered { topic, partition, offset });
                 }
                 Err(error) => {
                     failed += 1;
@@ -244,6 +269,9 @@ impl Publisher {
                     first.get_or_insert((index, code, error));
                 }
             }
+        }
+        for (topic, records) in stored {
+            metrics::add(&METRICS.published, &[topic], records);
         }
         let Some((index, code, error)) = first else { return Ok(delivered) };
         let fatal = self.producer.client().fatal_error();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::config::FromClientConfigAndContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
@@ -202,6 +202,37 @@ pub async fn committed_offsets(
                 _ => None,
             })
             .collect())
+    })
+    .await
+}
+
+/// Makes a group without members begin with what comes to these topics from now on,
+/// instead of their oldest record.
+pub async fn skip_to_end(
+    config: &BrokerConfig,
+    group_id: &str,
+    topics: &[&str],
+) -> Result<(), KafkaError> {
+    let topics: Vec<String> = topics.iter().map(|&topic| topic.to_owned()).collect();
+    let settings = config.consumer(group_id)?;
+    let reader = group_id.to_owned();
+    let config = config.clone();
+    in_background(move || {
+        let probe = Probe::new(&settings, &config)?;
+        let mut ends = TopicPartitionList::new();
+        let failed = |error: rdkafka::error::KafkaError| KafkaError::Consumer {
+            reader: reader.clone(),
+            topics: topics.join(","),
+            brokers: probe.brokers.clone(),
+            reason: format!("commit: {error}"),
+        };
+        for topic in &topics {
+            for partition in probe.partitions(topic)? {
+                let end = Offset::Offset(probe.range(topic, partition)?.high);
+                ends.add_partition_offset(topic, partition, end).map_err(failed)?;
+            }
+        }
+        probe.consumer.commit(&ends, CommitMode::Sync).map_err(failed)
     })
     .await
 }

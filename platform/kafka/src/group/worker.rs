@@ -148,12 +148,20 @@ impl Worker {
         sought.elements().iter().try_for_each(|element| element.error())
     }
 
+    /// Waits for a record, and takes what else is there as long as it fits.
     fn poll(&mut self, patience: Duration) -> Result<(), Ended> {
-        match self.consumer.poll(patience) {
-            None => self.batch.found_nothing(),
-            Some(Ok(message)) => {
-                self.batch.push(Record::from_message(&message, &mut self.topics), Instant::now());
+        let mut polled = self.consumer.poll(patience);
+        let now = Instant::now();
+        while let Some(Ok(message)) = &polled {
+            self.batch.push(Record::from_message(message, &mut self.topics), now);
+            if self.batch.is_full() {
+                break;
             }
+            polled = self.consumer.poll(Duration::ZERO);
+        }
+        match polled {
+            None => self.batch.found_nothing(),
+            Some(Ok(_)) => {}
             Some(Err(error)) => return self.on_error(&error),
         }
         // Statistics arrive through a poll.
