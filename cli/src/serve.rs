@@ -12,10 +12,10 @@ use platform_kafka::{
 };
 use platform_model_store::ModelStore;
 use platform_schema_registry::{RegistryError, SchemaSource};
-use platform_telemetry::ServiceHealth;
+use platform_telemetry::{ServiceHealth, Traces};
 use prometheus::Registry;
 use schemas::RecordKind;
-use scorer::{ScorerConfig, ScorerContext, ScorerMetrics};
+use scorer::{DeadLetterLimit, ScorerConfig, ScorerContext, ScorerMetrics};
 use tokio_util::sync::CancellationToken;
 use trainer::{TrainerConfig, TrainerContext, TrainerMetrics};
 
@@ -154,7 +154,10 @@ pub(crate) fn scorer_parts(
         area: settings.area,
         sales_wait: Duration::from_millis(settings.scorer.sales_wait_ms),
         cache_bytes: settings.scorer.cache_bytes,
-        max_dead_letters_in_a_row: settings.scorer.max_dead_letters_in_a_row,
+        dead_letters: DeadLetterLimit {
+            in_a_row: settings.scorer.max_dead_letters_in_a_row,
+            share: settings.scorer.max_dead_letter_share,
+        },
     };
     let context = ScorerContext {
         broker: deployment.broker.clone(),
@@ -164,9 +167,15 @@ pub(crate) fn scorer_parts(
         health: deployment.health.clone(),
         metrics: ScorerMetrics::register(&deployment.registry).map_err(CliError::failed)?,
         enricher: crate::facts::enricher(&settings.facts, &deployment.registry)?,
+        traces: traces(settings)?,
         shutdown: deployment.shutdown.clone(),
     };
     Ok((config, context))
+}
+
+fn traces(settings: &Settings) -> Result<Traces, CliError> {
+    let Some(config) = settings.traces.config(scorer::SERVICE) else { return Ok(Traces::off()) };
+    Traces::otlp(&config).context("traces.otlp_endpoint").map_err(CliError::Usage)
 }
 
 pub(crate) fn monitor_parts(

@@ -4,6 +4,7 @@ mod facts;
 mod kafka;
 mod schema_registry;
 mod scorer;
+mod traces;
 
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,7 @@ pub(crate) use self::facts::{FactsSettings, SourceSettings};
 use self::kafka::KafkaSettings;
 use self::schema_registry::SchemaRegistrySettings;
 use self::scorer::ScorerSettings;
+use self::traces::TraceSettings;
 use crate::args::Common;
 
 /// Everything that can be configured.
@@ -51,6 +53,8 @@ pub(crate) struct Settings {
     pub(crate) retrain: RetrainPolicy,
     /// Metrics and health.
     pub(crate) metrics: MetricsSettings,
+    /// Traces of records.
+    pub(crate) traces: TraceSettings,
 }
 
 /// Topics.
@@ -208,6 +212,7 @@ impl Settings {
         range("topics.replication", self.topics.replication, 1, 10, "1 to 10")?;
         range("monitor.lateness_days", self.monitor.lateness_days, 0, 365, "0 to 365")?;
         self.scorer.check()?;
+        self.traces.check()?;
         self.facts.check()?;
         if let Some(area) = &self.area {
             area.check().map_err(|error| SettingsError::Section(error.to_string()))?;

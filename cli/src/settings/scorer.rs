@@ -43,6 +43,8 @@ pub(crate) struct ScorerSettings {
     pub(crate) cache_bytes: u64,
     /// Dead letters in a row that stop the service; 1 or more.
     pub(crate) max_dead_letters_in_a_row: usize,
+    /// Share of the last 1,000 listings that stops the service as dead letters; above 0, to 1.
+    pub(crate) max_dead_letter_share: f64,
 }
 
 /// What is guaranteed of prices.
@@ -81,6 +83,7 @@ impl Default for ScorerSettings {
             sales_wait_ms: 0,
             cache_bytes: 32 << 20,
             max_dead_letters_in_a_row: 1_000,
+            max_dead_letter_share: 0.5,
         }
     }
 }
@@ -129,6 +132,14 @@ impl ScorerSettings {
                 setting: "scorer.max_dead_letters_in_a_row",
                 value: "0".into(),
                 expected: "1 or more",
+            });
+        }
+        let share = self.max_dead_letter_share;
+        if !(share > 0.0 && share <= 1.0) {
+            return Err(SettingsError::Value {
+                setting: "scorer.max_dead_letter_share",
+                value: share.to_string(),
+                expected: "above 0, and 1 or less",
             });
         }
         if self.group_id.is_empty() {
@@ -220,6 +231,15 @@ mod tests {
                 ScorerSettings { session_timeout_ms, drain_deadline_ms, ..Default::default() };
             assert!(settings.check().is_ok());
             assert_eq!(settings.group("listings").validate(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_share_is_a_share() {
+        for share in [0.0, -0.1, 1.1, f64::NAN, f64::INFINITY] {
+            let settings = ScorerSettings { max_dead_letter_share: share, ..Default::default() };
+            let error = settings.check().unwrap_err().to_string();
+            assert!(error.contains("scorer.max_dead_letter_share"), "{error}");
         }
     }
 

@@ -14,6 +14,7 @@
 //! records, never within one.
 
 mod cache;
+mod dead_letter_limit;
 mod enrichment;
 mod metrics;
 #[cfg(feature = "real-postgres")]
@@ -26,6 +27,7 @@ mod service;
 #[cfg(test)]
 mod testing;
 
+pub use dead_letter_limit::{DeadLetterLimit, LimitMet, SHARE_RECORDS};
 pub use enrichment::{Enricher, FactKind, FactsKey, FactsSource, TakenFact};
 pub use metrics::ScorerMetrics;
 pub use processor::Processor;

@@ -10,13 +10,15 @@ use model_core::listing::{InvalidRecord, Listing, Sale};
 use model_core::market::Area;
 use platform_kafka::dead_letter::{Fault, dead_letter};
 use platform_kafka::{Header, Outgoing, Record};
+use platform_telemetry::{BatchTrace, RecordPlace, TRACEPARENT, TRACESTATE};
 use schemas::{Codec, DecodeError, EncodeError, TopicNames, estimate_id};
 
 use crate::cache::EnrichmentCache;
 use crate::metrics::ScorerMetrics;
 
-/// Header that carries a trace from listing to price (W3C Trace Context).
-const TRACEPARENT: &str = "traceparent";
+/// Headers that carry a trace from listing to price (W3C Trace Context), and the longest value
+/// of each that is carried.
+const CARRIED: [(&str, usize); 2] = [(TRACEPARENT, 128), (TRACESTATE, 512)];
 
 /// What becomes of one record: exactly one of these.
 #[cfg(test)]
@@ -195,6 +197,17 @@ impl Unusable {
     }
 }
 
+/// Gives a record its span, where its producer asked for one, and lets its price point there.
+pub(crate) fn trace_record(trace: &BatchTrace<'_>, record: &Record, price: &mut Outgoing) {
+    let place = RecordPlace { partition: record.partition, offset: record.offset };
+    let parent = record.header(TRACEPARENT);
+    let Some(span) = trace.record(place, parent, record.header(TRACESTATE)) else { return };
+    let carried = price.headers.iter_mut().find(|header| header.name == TRACEPARENT);
+    if let Some(header) = carried {
+        header.value = Some(span.into_bytes());
+    }
+}
+
 /// The date an event is held against: its record's, or its own where records carry no time.
 fn record_date(record: &Record, event_date: EventDate) -> EventDate {
     record.timestamp_ms.map_or(event_date, EventDate::from_timestamp_ms)
@@ -212,11 +225,11 @@ fn check_key(record: &Record, key: &str) -> Result<(), Unusable> {
 }
 
 fn carried_headers(record: &Record) -> Vec<Header> {
-    record
-        .header(TRACEPARENT)
-        .map(|value| Header { name: TRACEPARENT.to_owned(), value: Some(value.to_vec()) })
-        .into_iter()
-        .collect()
+    let carried = CARRIED.iter().filter_map(|(name, longest)| {
+        let value = record.header(name).filter(|value| value.len() <= *longest)?;
+        Some(Header { name: (*name).to_owned(), value: Some(value.to_vec()) })
+    });
+    carried.collect()
 }
 
 #[cfg(test)]

@@ -337,3 +337,16 @@ fn a_sale_outside_the_area_is_left_out() {
     assert!((100..200).contains(&inside), "{inside}");
     assert_eq!(fixture.processor.engine.indexed_sales(), inside);
 }
+
+#[test]
+fn headers_too_long_to_be_a_context_stay_behind() {
+    let mut fixture = Fixture::ready();
+    let mut record = fixture.encoded(|_| {});
+    record.headers = vec![
+        Header::text("traceparent", &"0".repeat(1 << 10)),
+        Header::text("tracestate", &"a=1,".repeat(1 << 10)),
+    ];
+    assert_eq!(fixture.answer(&record).headers, []);
+    record.headers = vec![Header::text("tracestate", "vendor=1")];
+    assert_eq!(fixture.answer(&record).headers, record.headers);
+}

@@ -13,7 +13,7 @@ use platform_kafka::{
 };
 use platform_model_store::ModelStore;
 use platform_schema_registry::SchemaSource;
-use platform_telemetry::ServiceHealth;
+use platform_telemetry::{ServiceHealth, Traces};
 use schemas::{AlertError, Codec, CodecError, EncodeError, TopicNames};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
@@ -21,9 +21,10 @@ use tokio_util::sync::CancellationToken;
 mod succession;
 
 use self::succession::Succession;
+use crate::dead_letter_limit::{DeadLetterCount, DeadLetterLimit, LimitMet, SHARE_RECORDS};
 use crate::enrichment::Enricher;
 use crate::metrics::ScorerMetrics;
-use crate::processor::Processor;
+use crate::processor::{Processor, trace_record};
 use crate::registry::RegistryFollower;
 use crate::sales_wait::SalesWait;
 
@@ -31,7 +32,8 @@ use crate::sales_wait::SalesWait;
 pub const SERVICE: &str = "scorer";
 /// A follower has nothing to hand over when it ends: this is ample.
 const FOLLOWER_DEADLINE: Duration = Duration::from_secs(4);
-
+/// Time for the last spans to be sent.
+const TRACES_DEADLINE: Duration = Duration::from_secs(2);
 /// How often the way to a rebuilt market index is told.
 const CATCH_UP_REPORT: Duration = Duration::from_secs(2);
 
@@ -58,9 +60,9 @@ pub struct ScorerConfig {
     pub sales_wait: Duration,
     /// Most bytes of the enrichment cache.
     pub cache_bytes: u64,
-    /// Dead letters in a row that stop the service: then it is not the records that are
-    /// wrong, but what reads them.
-    pub max_dead_letters_in_a_row: usize,
+    /// Dead letters that stop the service: then it is not the records that are wrong, but
+    /// what reads them.
+    pub dead_letters: DeadLetterLimit,
 }
 
 /// What a service shares with the process it runs in.
@@ -80,6 +82,8 @@ pub struct ScorerContext {
     pub metrics: ScorerMetrics,
     /// External facts.
     pub enricher: Enricher,
+    /// Where spans go.
+    pub traces: Traces,
     /// Ends the service, after a drain.
     pub shutdown: CancellationToken,
 }
@@ -107,11 +111,21 @@ pub enum ScorerError {
     Alert(#[from] AlertError),
     /// Something is wrong with more than the records.
     #[error(
-        "{count} records in a row could not be used, the last at {topic}[{partition}]@{offset}: \
-         see the dead-letter topic, or raise scorer.max_dead_letters_in_a_row"
+        "{count} {of} could not be used, up to {topic}[{partition}]@{offset}: see the reasons \
+         with `homestream dlq list`, or raise {setting}",
+        of = match limit {
+            LimitMet::InARow => "records in a row".to_owned(),
+            LimitMet::Share => format!("of the last {SHARE_RECORDS} records"),
+        },
+        setting = match limit {
+            LimitMet::InARow => "scorer.max_dead_letters_in_a_row",
+            LimitMet::Share => "scorer.max_dead_letter_share",
+        },
     )]
     TooManyDeadLetters {
-        /// Dead letters in a row.
+        /// The limit that was met.
+        limit: LimitMet,
+        /// Dead letters.
         count: usize,
         /// Topic of the last.
         topic: String,
@@ -156,8 +170,9 @@ pub async fn run(config: ScorerConfig, context: ScorerContext) -> Result<(), Sco
         registry: RegistryFollower::new(config.model.clone(), context.store.clone()),
         publisher: Publisher::new(&context.broker, context.progress.clone())?,
         codec,
-        dead_letters_in_a_row: 0,
+        dead_letters: DeadLetterCount::new(config.dead_letters),
         succession: Succession::default(),
+        listings_topic: config.topics.listings(),
         sales_topic: config.topics.sales(),
         sales_wait: SalesWait::new(config.sales_wait),
         caught_up: false,
@@ -169,6 +184,9 @@ pub async fn run(config: ScorerConfig, context: ScorerContext) -> Result<(), Sco
     let mut follower = Follower::start(&context.broker, SERVICE, &followed)?;
     let result = service.run(&mut follower).await;
     follower.close(FOLLOWER_DEADLINE).await?;
+    let traces = context.traces.clone();
+    // A collector that does not answer is no reason to fail.
+    let _ = tokio::task::spawn_blocking(move || traces.close(TRACES_DEADLINE)).await;
     result
 }
 
@@ -177,8 +195,9 @@ struct Service {
     registry: RegistryFollower,
     publisher: Publisher,
     codec: Arc<Codec>,
-    dead_letters_in_a_row: usize,
+    dead_letters: DeadLetterCount,
     succession: Succession,
+    listings_topic: Arc<str>,
     sales_topic: Arc<str>,
     sales_wait: SalesWait,
     caught_up: bool,
@@ -347,35 +366,35 @@ impl Service {
             return Ok(());
         }
         let timer = self.context.metrics.batch_seconds.start_timer();
+        let traces = self.context.traces.clone();
+        let trace = traces.batch(&self.listings_topic, batch.records.len());
         let mut accepted: Vec<_> =
             batch.records.iter().map(|record| self.processor.accept(record)).collect();
         let external = self.context.enricher.enrich(accepted.iter_mut().flatten()).await;
         let mut external = external.into_iter();
         let mut outputs: Vec<Outgoing> = Vec::with_capacity(batch.records.len());
         for (record, accepted) in batch.records.iter().zip(accepted) {
-            match accepted {
+            self.dead_letters.record(accepted.is_err());
+            outputs.push(match accepted {
                 Ok(listing) => {
                     let external = external.next().unwrap_or_default();
-                    self.dead_letters_in_a_row = 0;
-                    outputs.push(self.processor.price(record, &listing, external)?);
+                    let mut price = self.processor.price(record, &listing, external)?;
+                    trace_record(&trace, record, &mut price);
+                    price
                 }
-                Err(outgoing) => {
-                    self.dead_letters_in_a_row += 1;
-                    outputs.push(outgoing);
-                }
-            }
+                Err(dead_letter) => dead_letter,
+            });
         }
         timer.observe_duration();
         pipeline.answer(batch, outputs).await?;
-        match batch.records.last() {
-            Some(last) if self.dead_letters_in_a_row >= self.config.max_dead_letters_in_a_row => {
-                Err(ScorerError::TooManyDeadLetters {
-                    count: self.dead_letters_in_a_row,
-                    topic: last.topic.to_string(),
-                    partition: last.partition,
-                    offset: last.offset,
-                })
-            }
+        match (self.dead_letters.met(), batch.records.last()) {
+            (Some((limit, count)), Some(last)) => Err(ScorerError::TooManyDeadLetters {
+                limit,
+                count,
+                topic: last.topic.to_string(),
+                partition: last.partition,
+                offset: last.offset,
+            }),
             _ => Ok(()),
         }
     }
