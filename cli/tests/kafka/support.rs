@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use model_core::date::EventDate;
 use model_core::listing::Listing;
 use platform_kafka::{
     BrokerConfig, Follower, FollowerEvent, Outgoing, Progress, Publisher, Record,
@@ -165,8 +166,12 @@ impl World {
 
     async fn listings(&self) -> Vec<Listing> {
         let records = everything(&self.broker, &self.topics.listings()).await;
-        let decoded = |record: &Record| self.codec.decode_listing(record.payload.as_deref()?).ok();
-        records.iter().filter_map(decoded).collect()
+        let good = |record: &Record| {
+            let listing = self.codec.decode_listing(record.payload.as_deref()?).ok()?;
+            let day = EventDate::from_timestamp_ms(record.timestamp_ms?);
+            listing.validate(day).is_ok().then_some(listing)
+        };
+        records.iter().filter_map(good).collect()
     }
 }
 

@@ -208,7 +208,7 @@ impl Transactor {
     /// Begins a transaction.
     pub(crate) fn begin(&self) -> Result<(), Fault> {
         *lock(&self.context().stored) = Stored::default();
-        self.producer.begin_transaction().map_err(|error| Fault::of(&error))
+        self.producer.begin_transaction().map_err(|error| self.fault(&error))
     }
 
     /// Hands a record to the send queue, waiting for room.
@@ -253,11 +253,21 @@ impl Transactor {
     pub(crate) fn abort(&self) -> Result<(), Fault> {
         let deadline = Instant::now() + self.timeout;
         retried(deadline, || self.producer.abort_transaction(ATTEMPT))
-            .map_err(|error| Fault::of(&error))
+            .map_err(|error| self.fault(&error))
     }
 
     fn explained(&self, error: &ClientError) -> Fault {
-        Fault::of(error).because(lock(&self.context().stored).failure.take())
+        self.fault(error).because(lock(&self.context().stored).failure.take())
+    }
+
+    /// As [`Fault::of`]. What ended the producer for good stands behind every later error, which
+    /// says no more than that it has ended.
+    fn fault(&self, error: &ClientError) -> Fault {
+        match self.producer.client().fatal_error() {
+            Some((Code::Fenced | Code::ProducerFenced, reason)) => Fault::Fenced(reason),
+            Some((_, reason)) => Fault::Fatal(reason),
+            None => Fault::of(error),
+        }
     }
 
     /// Tells the board and the counters what was committed.
