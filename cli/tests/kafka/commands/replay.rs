@@ -44,7 +44,7 @@ async fn prices_come_out_equal_and_a_tampered_one_is_named() {
     let world = priced("replay", count).await;
     let began = Instant::now();
     assert_eq!(world.succeed(&["replay"]), told(count, 0, 0, 0));
-    println!("{count} prices computed again in {:?}", began.elapsed());
+    eprintln!("{count} prices computed again in {:?}", began.elapsed());
 
     // The same from a file.
     let file = world.file("prices.avro");
