@@ -15,6 +15,13 @@ use crate::harness::{broker, topic, unique};
 use crate::support::{number, numbered, until_caught_up, within};
 use crate::transactions::{End, TIMEOUT, transaction};
 
+/// A topic's records, once every partition knows how its transactions have ended: it is told
+/// so a moment after the publisher.
+async fn settled(broker: &BrokerConfig, topic: &str) -> Vec<usize> {
+    await_stable(broker, topic, TIMEOUT).await.unwrap();
+    visible(broker, topic).await
+}
+
 /// The numbers that readers of committed records see, in ascending order.
 async fn visible(broker: &BrokerConfig, topic: &str) -> Vec<usize> {
     let mut follower = Follower::start(broker, "tests", &[topic]).unwrap();
@@ -42,8 +49,8 @@ async fn a_published_batch_is_visible_whole_in_every_topic() {
     let publisher = AtomicPublisher::open(&config, &unique("atomic")).await.unwrap();
     let batch = [numbered(&one, 0, 1_000), numbered(&other, 0, 10)].concat();
     within("a batch", publisher.publish(&batch)).await.unwrap();
-    assert_eq!(visible(&config, &one).await, (0..1_000).collect::<Vec<_>>());
-    assert_eq!(visible(&config, &other).await, (0..10).collect::<Vec<_>>());
+    assert_eq!(settled(&config, &one).await, (0..1_000).collect::<Vec<_>>());
+    assert_eq!(settled(&config, &other).await, (0..10).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,10 +64,10 @@ async fn a_batch_that_fails_half_way_is_invisible_and_the_next_one_is_not() {
     let error = within("a batch", publisher.publish(&batch)).await.unwrap_err();
     assert_eq!(error.code(), "transaction");
     assert!(error.to_string().contains(&narrow), "{error}");
-    assert_eq!(visible(&config, &wide).await, [0; 0]);
+    assert_eq!(settled(&config, &wide).await, [0; 0]);
 
     within("a batch", publisher.publish(&numbered(&wide, 200, 3))).await.unwrap();
-    assert_eq!(visible(&config, &wide).await, [200, 201, 202]);
+    assert_eq!(settled(&config, &wide).await, [200, 201, 202]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,7 +81,7 @@ async fn the_later_publisher_of_an_id_fences_the_earlier() {
     let error = within("a batch", earlier.publish(&numbered(&name, 10, 2))).await.unwrap_err();
     assert_eq!(error.code(), "fenced", "{error}");
     within("a batch", later.publish(&numbered(&name, 2, 2))).await.unwrap();
-    assert_eq!(visible(&config, &name).await, [0, 1, 2, 3]);
+    assert_eq!(settled(&config, &name).await, [0, 1, 2, 3]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
