@@ -49,35 +49,42 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), CliError> {
     let settings = Settings::load(&cli.common).map_err(CliError::usage)?;
-    // What only computes needs no runtime, and ends at once when it is interrupted.
-    if let Command::Evaluate(args) = cli.command {
-        return evaluate::run(&settings, &args);
+    match cli.command {
+        // What only computes needs no runtime, and ends at once when it is interrupted.
+        Command::Evaluate(args) => evaluate::run(&settings, &args),
+        Command::Features(args) => features::run(&settings, &args),
+        Command::Models(command) => models::run(&settings, command),
+        Command::Config(ConfigCommand::Check) => Ok(()),
+        Command::Config(ConfigCommand::Show) => {
+            let text = settings.to_toml().map_err(CliError::failed)?;
+            up::write_out(&text).map_err(CliError::failed)
+        }
+        Command::Up(args) => in_runtime(|shutdown| up::run(settings, args, shutdown)),
+        Command::Produce(args) => {
+            in_runtime(|shutdown| produce::run(settings, args.replay, shutdown))
+        }
+        Command::Score => in_runtime(|shutdown| serve::score(settings, shutdown)),
+        Command::Monitor => in_runtime(|shutdown| serve::monitor(settings, shutdown)),
+        Command::Train => in_runtime(|shutdown| serve::train(settings, shutdown)),
+        Command::Bench(command) => {
+            in_runtime(|shutdown| bench::run(settings, cli.common, command, shutdown))
+        }
+        Command::Topics(command) => in_runtime(|shutdown| topics::run(settings, command, shutdown)),
+        Command::Dlq(command) => in_runtime(|shutdown| dlq::run(settings, command, shutdown)),
+        Command::Replay(args) => in_runtime(|shutdown| replay::run(settings, args, shutdown)),
     }
+}
+
+/// Runs what waits for others; a signal cancels the token that it gets.
+fn in_runtime<F>(command: impl FnOnce(CancellationToken) -> F) -> Result<(), CliError>
+where
+    F: Future<Output = Result<(), CliError>>,
+{
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(CliError::failed)?;
-    let result = runtime.block_on(async {
-        let shutdown = shutdown_on_signal();
-        match cli.command {
-            Command::Up(args) => up::run(settings, args, shutdown).await,
-            Command::Produce(args) => produce::run(settings, args.replay, shutdown).await,
-            Command::Score => serve::score(settings, shutdown).await,
-            Command::Monitor => serve::monitor(settings, shutdown).await,
-            Command::Train => serve::train(settings, shutdown).await,
-            Command::Features(args) => features::run(&settings, &args),
-            Command::Models(command) => models::run(&settings, command),
-            Command::Bench(command) => bench::run(settings, cli.common, command, shutdown).await,
-            Command::Topics(command) => topics::run(settings, command).await,
-            Command::Dlq(command) => dlq::run(settings, command).await,
-            Command::Replay(args) => replay::run(settings, args, shutdown).await,
-            Command::Evaluate(_) | Command::Config(ConfigCommand::Check) => Ok(()),
-            Command::Config(ConfigCommand::Show) => {
-                let text = settings.to_toml().map_err(CliError::failed)?;
-                up::write_out(&text).map_err(CliError::failed)
-            }
-        }
-    });
+    let result = runtime.block_on(async { command(shutdown_on_signal()).await });
     // A training under way is not waited for: it has published nothing yet.
     runtime.shutdown_timeout(Duration::from_millis(100));
     result

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
@@ -11,7 +11,7 @@ use clap::Args;
 use model_core::engine::recompute;
 use model_core::estimate::{Price, PriceOutcome};
 use model_core::model::PricingModel;
-use platform_kafka::{BrokerConfig, Follower, FollowerEvent, payloads};
+use platform_kafka::{BrokerConfig, Follower, FollowerEvent, Record, payloads};
 use platform_model_store::ModelStore;
 use platform_schema_registry::SchemaSource;
 use schemas::{Codec, PriceFileWriter, PublishedEstimate, read_price_file};
@@ -48,7 +48,8 @@ pub(crate) async fn run(
     args: ReplayArgs,
     shutdown: CancellationToken,
 ) -> Result<(), CliError> {
-    let mut replay = Replay::new(open_store(&settings)?, &args)?;
+    let store = open_store(&settings)?;
+    // What --save names is written over only once there is something to read.
     match &args.from {
         Some(path) => {
             let file = File::open(path)
@@ -57,19 +58,26 @@ pub(crate) async fn run(
             let codec = Codec::new().map_err(CliError::failed)?;
             let prices = read_price_file(&codec, BufReader::new(file));
             let prices = prices.with_context(|| path.display().to_string());
-            for price in prices.map_err(CliError::usage)? {
-                replay.take(&price.map_err(CliError::failed)?)?;
+            let prices = prices.map_err(CliError::usage)?;
+            let mut replay = Replay::new(store, &args)?;
+            for price in prices {
+                if shutdown.is_cancelled() {
+                    return Err(CliError::failed(anyhow!("interrupted")));
+                }
+                replay.take(&price.map_err(CliError::failed)?, None)?;
             }
+            replay.conclude()
         }
         None => {
             let broker = connect(&settings).await?;
             let topics = settings.topic_names().map_err(CliError::usage)?;
             let schemas = schema_source(&settings, &[], &shutdown).await?;
             let schemas = schemas.ok_or_else(|| CliError::failed(anyhow!("interrupted")))?;
+            let mut replay = Replay::new(store, &args)?;
             replay.topic(&broker, &topics.prices(), &schemas, &shutdown).await?;
+            replay.conclude()
         }
     }
-    replay.conclude()
 }
 
 /// What has become of the prices so far.
@@ -91,6 +99,12 @@ impl Replay {
         let save = match &args.save {
             None => None,
             Some(path) => {
+                if args.from.as_deref().is_some_and(|from| is_same_file(from, path)) {
+                    return Err(CliError::usage(anyhow!(
+                        "--save {} would write over --from: give it another name",
+                        path.display()
+                    )));
+                }
                 let file = File::create(path)
                     .with_context(|| format!("cannot write --save {}", path.display()))
                     .map_err(CliError::usage)?;
@@ -132,7 +146,7 @@ impl Replay {
                     // Tombstones take a price away: there is nothing to compute.
                     for record in records.iter().filter(|record| record.payload.is_some()) {
                         match codec.decode_price(record.payload.as_deref().unwrap_or_default()) {
-                            Ok(price) => self.take(&price)?,
+                            Ok(price) => self.take(&price, Some(record))?,
                             Err(error) => {
                                 self.unreadable += 1;
                                 tracing::error!(
@@ -149,7 +163,12 @@ impl Replay {
         }
     }
 
-    fn take(&mut self, published: &PublishedEstimate) -> Result<(), CliError> {
+    /// Computes a price again; `record` says where it stands on the topic.
+    fn take(
+        &mut self,
+        published: &PublishedEstimate,
+        record: Option<&Record>,
+    ) -> Result<(), CliError> {
         let estimate = &published.estimate;
         if self.listing.as_ref().is_some_and(|wanted| *wanted != estimate.listing_key) {
             return Ok(());
@@ -172,8 +191,14 @@ impl Replay {
             Some(difference) => {
                 self.different += 1;
                 if self.different <= TOLD as u64 {
-                    let key = &estimate.listing_key;
-                    tracing::error!(key, version = reference.version, difference, "differs");
+                    tracing::error!(
+                        key = estimate.listing_key,
+                        version = reference.version,
+                        partition = record.map(|record| record.partition),
+                        offset = record.map(|record| record.offset),
+                        difference,
+                        "price differs"
+                    );
                 }
             }
         }
@@ -212,6 +237,10 @@ impl Replay {
         }
         Ok(())
     }
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
 /// The first number that does not come out bit for bit.

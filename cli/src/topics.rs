@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use anyhow::anyhow;
 use platform_kafka::{Broker, TopicDescription, TopicSpec, TopicStatus, describe_topics};
+use tokio_util::sync::CancellationToken;
 
 use crate::args::TopicsCommand;
 use crate::error::CliError;
@@ -16,10 +17,20 @@ use crate::up::write_out;
 ///
 /// # Errors
 /// When the broker is lost or refuses, and when `check` finds a difference.
-pub(crate) async fn run(settings: Settings, command: TopicsCommand) -> Result<(), CliError> {
-    match command {
-        TopicsCommand::Create { keep } => create(&settings, retention(keep)).await,
-        TopicsCommand::Check { keep } => check(&settings, retention(keep)).await,
+pub(crate) async fn run(
+    settings: Settings,
+    command: TopicsCommand,
+    shutdown: CancellationToken,
+) -> Result<(), CliError> {
+    let done = async {
+        match command {
+            TopicsCommand::Create { keep } => create(&settings, retention(keep)).await,
+            TopicsCommand::Check { keep } => check(&settings, retention(keep)).await,
+        }
+    };
+    tokio::select! {
+        done = done => done,
+        () = shutdown.cancelled() => Err(CliError::failed(anyhow!("interrupted"))),
     }
 }
 
@@ -46,11 +57,18 @@ async fn check(settings: &Settings, retention: Retention) -> Result<(), CliError
     let found = describe_topics(&broker, &names).await.map_err(CliError::failed)?;
     let found: BTreeMap<&str, &TopicDescription> =
         found.iter().map(|topic| (topic.name.as_str(), topic)).collect();
+    let mut create = format!(
+        "homestream topics create --brokers {} --topic-prefix {:?}",
+        broker.bootstrap_servers, settings.topics.prefix
+    );
+    if retention == Retention::Keep {
+        create.push_str(" --keep");
+    }
+    let tools = Tools { brokers: &broker.bootstrap_servers, create: &create };
     let mut text = String::new();
     let mut different = 0;
     for spec in &specs {
-        let differences =
-            differences(spec, found.get(spec.name.as_str()).copied(), &broker.bootstrap_servers);
+        let differences = differences(spec, found.get(spec.name.as_str()).copied(), tools);
         if differences.is_empty() {
             let _ = writeln!(text, "ok      {}", spec.name);
             continue;
@@ -77,16 +95,26 @@ struct Difference {
     mend: String,
 }
 
+/// What mends a difference.
+#[derive(Clone, Copy, Debug)]
+struct Tools<'a> {
+    /// Where Kafka's own tools find the brokers.
+    brokers: &'a str,
+    /// The command that creates what is missing.
+    create: &'a str,
+}
+
 /// How a topic differs from what the services need.
 fn differences(
     spec: &TopicSpec,
     found: Option<&TopicDescription>,
-    brokers: &str,
+    tools: Tools<'_>,
 ) -> Vec<Difference> {
     let Some(found) = found else {
-        let mend = format!("homestream topics create --brokers {brokers}");
+        let mend = tools.create.to_owned();
         return vec![Difference { what: "does not exist".into(), mend }];
     };
+    let brokers = tools.brokers;
     let mut differences = Vec::new();
     differences.extend(partitions(spec, found, brokers));
     if found.replication < spec.replication {
@@ -165,6 +193,8 @@ fn agrees(name: &str, actual: &str, expected: &str) -> bool {
 mod tests {
     use super::*;
 
+    const TOOLS: Tools<'_> = Tools { brokers: "b:1", create: "homestream topics create" };
+
     fn spec() -> TopicSpec {
         let settings = [("cleanup.policy", "compact,delete"), ("max.message.bytes", "2097152")];
         TopicSpec {
@@ -188,7 +218,7 @@ mod tests {
     fn told(change: impl Fn(&mut TopicDescription)) -> Vec<Difference> {
         let mut topic = found();
         change(&mut topic);
-        differences(&spec(), Some(&topic), "b:1")
+        differences(&spec(), Some(&topic), TOOLS)
     }
 
     #[test]
@@ -198,8 +228,8 @@ mod tests {
 
     #[test]
     fn each_difference_comes_with_its_mending() {
-        let missing = differences(&spec(), None, "b:1");
-        assert_eq!(missing[0].mend, "homestream topics create --brokers b:1");
+        let missing = differences(&spec(), None, TOOLS);
+        assert_eq!(missing[0].mend, TOOLS.create);
         let policy = told(|topic| {
             topic.settings.insert("cleanup.policy".into(), "delete".into());
         });

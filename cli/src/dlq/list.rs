@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use schemas::{RecordKind, TopicNames, readable_part};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::ListArgs;
 use super::letters::{Letter, Letters};
@@ -18,10 +19,14 @@ const SHOWN_CHARS: usize = 400;
 /// Bytes shown of a record of which nothing can be read.
 const SHOWN_BYTES: usize = 24;
 
-pub(super) async fn run(settings: &Settings, args: &ListArgs) -> Result<(), CliError> {
+pub(super) async fn run(
+    settings: &Settings,
+    args: &ListArgs,
+    shutdown: &CancellationToken,
+) -> Result<(), CliError> {
     let topics = settings.topic_names().map_err(CliError::usage)?;
     let broker = connect(settings).await?;
-    let letters = Letters::read(&broker, &topics.dead_letters()).await.map_err(CliError::failed)?;
+    let letters = super::read(&broker, &topics.dead_letters(), shutdown).await?;
     let selected = letters.selected(&args.filter, args.all);
     let newest = &selected[selected.len().saturating_sub(args.limit)..];
     let text = if args.json {

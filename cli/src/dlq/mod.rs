@@ -4,8 +4,12 @@ mod letters;
 mod list;
 mod replay;
 
+use anyhow::anyhow;
 use clap::{Args, Subcommand};
+use platform_kafka::BrokerConfig;
+use tokio_util::sync::CancellationToken;
 
+use self::letters::Letters;
 use crate::error::CliError;
 use crate::settings::Settings;
 
@@ -61,10 +65,26 @@ pub(crate) struct ReplayArgs {
 /// Does what the command says.
 ///
 /// # Errors
-/// When the broker is lost or refuses.
-pub(crate) async fn run(settings: Settings, command: DlqCommand) -> Result<(), CliError> {
+/// When the broker is lost or refuses, and when a signal ends the work early.
+pub(crate) async fn run(
+    settings: Settings,
+    command: DlqCommand,
+    shutdown: CancellationToken,
+) -> Result<(), CliError> {
     match command {
-        DlqCommand::List(args) => list::run(&settings, &args).await,
-        DlqCommand::Replay(args) => replay::run(&settings, &args).await,
+        DlqCommand::List(args) => list::run(&settings, &args, &shutdown).await,
+        DlqCommand::Replay(args) => replay::run(&settings, &args, &shutdown).await,
+    }
+}
+
+/// Reads a dead-letter topic to its end.
+async fn read(
+    broker: &BrokerConfig,
+    topic: &str,
+    shutdown: &CancellationToken,
+) -> Result<Letters, CliError> {
+    tokio::select! {
+        letters = Letters::read(broker, topic) => letters.map_err(CliError::failed),
+        () = shutdown.cancelled() => Err(CliError::failed(anyhow!("interrupted"))),
     }
 }

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use anyhow::anyhow;
-use platform_kafka::{AtomicPublisher, Outgoing};
+use platform_kafka::{AtomicPublisher, BrokerConfig, KafkaError, Outgoing, await_stable};
+use schemas::TopicNames;
+use tokio_util::sync::CancellationToken;
 
 use super::ReplayArgs;
-use super::letters::{Letter, Letters};
+use super::letters::Letter;
 use crate::error::CliError;
 use crate::serve::connect;
 use crate::settings::Settings;
@@ -15,33 +18,73 @@ use crate::up::write_out;
 
 /// Letters sent in one transaction.
 const BATCH: usize = 500;
+/// How long a transaction of somebody else may hide markers of an earlier replay: what a dead
+/// scorer has left open ends within its `scorer.transaction_timeout_ms`, 10 s by default.
+const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(super) async fn run(settings: &Settings, args: &ReplayArgs) -> Result<(), CliError> {
+pub(super) async fn run(
+    settings: &Settings,
+    args: &ReplayArgs,
+    shutdown: &CancellationToken,
+) -> Result<(), CliError> {
     let topics = settings.topic_names().map_err(CliError::usage)?;
     let dead_letters = topics.dead_letters();
     let broker = connect(settings).await?;
-    // Two who replay at once exclude each other: the id is taken over before the topic is
-    // read, so nobody else marks a letter afterwards.
     let publisher = match args.dry_run {
         true => None,
-        false => {
-            let id = format!("{}replay", topics.prefix());
-            Some(AtomicPublisher::open(&broker, &id).await.map_err(CliError::failed)?)
-        }
+        false => Some(take_over(&broker, &topics, shutdown).await?),
     };
-    let letters = Letters::read(&broker, &dead_letters).await.map_err(CliError::failed)?;
+    let letters = super::read(&broker, &dead_letters, shutdown).await?;
     let (whole, bare): (Vec<&Letter>, Vec<&Letter>) = letters
         .selected(&args.filter, false)
         .into_iter()
         .partition(|letter| letter.letter.original.payload.is_some());
-    if let Some(publisher) = &publisher {
-        for batch in whole.chunks(BATCH) {
-            let records: Vec<Outgoing> =
-                batch.iter().flat_map(|letter| letter.sending(&dead_letters)).collect();
-            publisher.publish(&records).await.map_err(CliError::failed)?;
+    let Some(publisher) = publisher else {
+        write_out(&summary(&whole, "would be sent")).map_err(CliError::failed)?;
+        return refuse(&bare);
+    };
+    let mut sent = 0;
+    let mut outcome = Ok(());
+    for batch in whole.chunks(BATCH) {
+        if shutdown.is_cancelled() {
+            let left = whole.len() - sent;
+            outcome = Err(CliError::failed(anyhow!("interrupted, {left} dead letters are left")));
+            break;
         }
+        let records: Vec<Outgoing> =
+            batch.iter().flat_map(|letter| letter.sending(&dead_letters)).collect();
+        if let Err(error) = publisher.publish(&records).await {
+            outcome = Err(CliError::failed(error));
+            break;
+        }
+        sent += batch.len();
     }
-    write_out(&summary(&whole, args.dry_run)).map_err(CliError::failed)?;
+    let (sent, _) = whole.split_at(sent);
+    write_out(&summary(sent, "sent")).map_err(CliError::failed)?;
+    outcome.and_then(|()| refuse(&bare))
+}
+
+/// Makes this the only replay, one that will see every marker of those before it: whoever
+/// was at it is fenced, and what they have committed can be read.
+async fn take_over(
+    broker: &BrokerConfig,
+    topics: &TopicNames,
+    shutdown: &CancellationToken,
+) -> Result<AtomicPublisher, CliError> {
+    let id = format!("{}replay", topics.prefix());
+    let dead_letters = topics.dead_letters();
+    let taken_over = async {
+        let publisher = AtomicPublisher::open(broker, &id).await?;
+        await_stable(broker, &dead_letters, PATIENCE).await?;
+        Ok(publisher)
+    };
+    tokio::select! {
+        publisher = taken_over => publisher.map_err(|error: KafkaError| CliError::failed(error)),
+        () = shutdown.cancelled() => Err(CliError::failed(anyhow!("interrupted"))),
+    }
+}
+
+fn refuse(bare: &[&Letter]) -> Result<(), CliError> {
     if bare.is_empty() {
         return Ok(());
     }
@@ -52,12 +95,11 @@ pub(super) async fn run(settings: &Settings, args: &ReplayArgs) -> Result<(), Cl
     )))
 }
 
-fn summary(letters: &[&Letter], dry_run: bool) -> String {
+fn summary(letters: &[&Letter], verb: &str) -> String {
     let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     for letter in letters {
         *counts.entry((&letter.letter.code, &letter.letter.topic)).or_default() += 1;
     }
-    let verb = if dry_run { "would be sent" } else { "sent" };
     let mut text = format!("{} dead letters {verb} again\n", letters.len());
     for ((code, topic), count) in counts {
         let _ = writeln!(text, "{count:>9}  {code:<20} to {topic}");

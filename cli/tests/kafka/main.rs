@@ -1,5 +1,5 @@
 //! The real binary on a real Kafka: what is promised of answers while scorers and brokers
-//! die, restart and swap models.
+//! die, restart and swap models; and what people do by hand: topics, dead letters, replays.
 //!
 //! `HOMESTREAM_TEST_BROKERS` says where the brokers are; `tests/kafka/cluster` starts some.
 //! `HOMESTREAM_TEST_LISTINGS`, `HOMESTREAM_TEST_KILLS` and `HOMESTREAM_TEST_SEED` make a run
@@ -7,6 +7,8 @@
 
 #[cfg(test)]
 mod answers;
+#[cfg(test)]
+mod commands;
 #[cfg(test)]
 mod crashes;
 #[cfg(test)]

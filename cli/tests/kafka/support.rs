@@ -91,6 +91,23 @@ impl World {
         Arc::new(Self { templates, ..world })
     }
 
+    /// A prefix of its own, with nothing on the broker yet.
+    pub(crate) fn empty(name: &str) -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+        Self {
+            broker: BrokerConfig::remote(required("HOMESTREAM_TEST_BROKERS")),
+            topics: TopicNames::new(&format!("{name}-{since}.")).unwrap(),
+            codec: Codec::new().unwrap(),
+            templates: Vec::new(),
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// A path in the folder of this world.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// The binary, for this world.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let binary = std::env::var("HOMESTREAM_TEST_BINARY")

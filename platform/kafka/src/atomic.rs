@@ -48,7 +48,9 @@ impl AtomicPublisher {
         Ok(Self { transactor, transactional_id, brokers })
     }
 
-    /// Publishes a batch; readers of committed records see all of it or nothing.
+    /// Publishes a batch; readers of committed records see all of it or nothing, partition
+    /// by partition a moment after this returns (see
+    /// [`await_stable`](crate::await_stable)).
     ///
     /// # Errors
     /// [`KafkaError`]; nothing of the batch is visible then.

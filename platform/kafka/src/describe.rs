@@ -11,7 +11,7 @@ use crate::config::BrokerConfig;
 use crate::context::Journal;
 use crate::error::KafkaError;
 use crate::oauth::hand_token;
-use crate::topics::ADMIN_TIMEOUT;
+use crate::topics::{ADMIN_TIMEOUT, in_background};
 
 /// A topic as the broker has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,20 +41,24 @@ pub async fn describe_topics(
     if config.oauth_token_file.is_some() {
         hand_token(admin.inner())?;
     }
-    let unreachable = |error: ClientError| KafkaError::Unreachable {
-        brokers: config.bootstrap_servers.clone(),
-        reason: admin.inner().context().take_last_error().unwrap_or_else(|| error.to_string()),
-    };
-    let shapes = shapes(&admin, topics).map_err(unreachable)?;
+    let names: Vec<String> = topics.iter().map(|&name| name.to_owned()).collect();
+    let asked = config.clone();
+    // Questions about metadata block.
+    let (admin, shapes) = in_background(move || {
+        let shapes = names.iter().map(|name| shape(&admin, name, &asked));
+        let shapes: Vec<_> = shapes.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        Ok((admin, shapes))
+    })
+    .await?;
+    // The library refuses to ask for nothing.
+    if shapes.is_empty() {
+        return Ok(shapes);
+    }
     let asked: Vec<ResourceSpecifier<'_>> =
         shapes.iter().map(|shape| ResourceSpecifier::Topic(&shape.name)).collect();
     let options = AdminOptions::new().request_timeout(Some(ADMIN_TIMEOUT));
-    let described = admin.describe_configs(&asked, &options).await.map_err(unreachable)?;
-    let refused = |topic: &str, code: RDKafkaErrorCode| KafkaError::Topic {
-        topic: topic.to_owned(),
-        operation: "describe",
-        reason: code.to_string(),
-    };
+    let described = admin.describe_configs(&asked, &options).await;
+    let described = described.map_err(|error| unreachable(config, &admin, &error))?;
     shapes
         .iter()
         .zip(described)
@@ -66,29 +70,43 @@ pub async fn describe_topics(
         .collect()
 }
 
-/// Partitions and replicas of the topics that exist.
-fn shapes(
+fn unreachable(
+    config: &BrokerConfig,
     admin: &AdminClient<Journal>,
-    topics: &[&str],
-) -> Result<Vec<TopicDescription>, ClientError> {
-    let mut shapes = Vec::with_capacity(topics.len());
-    for &name in topics {
-        let metadata = admin.inner().fetch_metadata(Some(name), ADMIN_TIMEOUT)?;
-        let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else {
-            continue;
-        };
-        match topic.error() {
-            None => {}
-            Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => continue,
-            Some(error) => return Err(ClientError::MetadataFetch(error.into())),
-        }
-        let replicas = topic.partitions().iter().map(|partition| partition.replicas().len());
-        shapes.push(TopicDescription {
-            name: name.to_owned(),
-            partitions: i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX),
-            replication: replicas.min().and_then(|count| i32::try_from(count).ok()).unwrap_or(0),
-            settings: BTreeMap::new(),
-        });
+    error: &ClientError,
+) -> KafkaError {
+    let detail = admin.inner().context().take_last_error();
+    KafkaError::Unreachable {
+        brokers: config.bootstrap_servers.clone(),
+        reason: detail.unwrap_or_else(|| error.to_string()),
     }
-    Ok(shapes)
+}
+
+/// Partitions and replicas of a topic, if it exists.
+fn shape(
+    admin: &AdminClient<Journal>,
+    name: &str,
+    config: &BrokerConfig,
+) -> Result<Option<TopicDescription>, KafkaError> {
+    let metadata = admin.inner().fetch_metadata(Some(name), ADMIN_TIMEOUT);
+    let metadata = metadata.map_err(|error| unreachable(config, admin, &error))?;
+    let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else {
+        return Ok(None);
+    };
+    match topic.error() {
+        None => {}
+        Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => return Ok(None),
+        Some(code) => return Err(refused(name, code.into())),
+    }
+    let replicas = topic.partitions().iter().map(|partition| partition.replicas().len());
+    Ok(Some(TopicDescription {
+        name: name.to_owned(),
+        partitions: i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX),
+        replication: replicas.min().and_then(|count| i32::try_from(count).ok()).unwrap_or(0),
+        settings: BTreeMap::new(),
+    }))
+}
+
+fn refused(topic: &str, code: RDKafkaErrorCode) -> KafkaError {
+    KafkaError::Topic { topic: topic.to_owned(), operation: "describe", reason: code.to_string() }
 }

@@ -59,6 +59,7 @@ mod progress;
 mod publisher;
 mod record;
 mod refusal;
+mod stable;
 mod thread;
 mod topics;
 mod transactor;
@@ -79,6 +80,7 @@ pub use pipeline::{Batch, Delivery, Pipeline, PipelineConfig, PipelineError, Tra
 pub use progress::{Progress, ProgressError};
 pub use publisher::{MAX_RECORD_BYTES, Publisher};
 pub use record::{Delivered, Header, NextOffset, Outgoing, Record, TopicPartition, payloads};
+pub use stable::await_stable;
 pub use topics::{
     OffsetRange, TopicOutcome, TopicSpec, TopicStatus, committed_offsets, create_topics,
     end_offsets, skip_to_end, topic_record_counts,

@@ -258,11 +258,11 @@ impl Probe {
         Ok(Self { consumer, brokers })
     }
 
-    fn partitions(&self, topic: &str) -> Result<Vec<i32>, KafkaError> {
+    pub(crate) fn partitions(&self, topic: &str) -> Result<Vec<i32>, KafkaError> {
         partitions_of(&self.consumer, topic, &self.brokers)
     }
 
-    fn range(&self, topic: &str, partition: i32) -> Result<OffsetRange, KafkaError> {
+    pub(crate) fn range(&self, topic: &str, partition: i32) -> Result<OffsetRange, KafkaError> {
         range_of(&self.consumer, topic, partition)
     }
 

@@ -60,6 +60,8 @@ impl Fault {
             ClientError::Transaction(error) if error.txn_requires_abort() => {
                 Self::Abortable(reason)
             }
+            // Records that were not stored in time: they can be taken back.
+            ClientError::Flush(Code::OperationTimedOut) => Self::Abortable(reason),
             // A record is not taken because its transaction has failed already.
             ClientError::MessageProduction(code) if *code != Code::Fatal => Self::Abortable(reason),
             _ => Self::Fatal(reason),
@@ -301,9 +303,7 @@ fn retried(
 ) -> Result<(), ClientError> {
     loop {
         match call() {
-            Err(ClientError::Transaction(error))
-                if error.is_retriable() && Instant::now() < deadline =>
-            {
+            Err(error) if is_retriable(&error) && Instant::now() < deadline => {
                 tracing::debug!(%error, "asked again");
                 std::thread::sleep(RETRY_PAUSE);
             }
@@ -312,9 +312,33 @@ fn retried(
     }
 }
 
+/// Whether a call may succeed later. A commit first waits for its records to be stored: those
+/// of a partition that changes its leader take longer than one attempt.
+fn is_retriable(error: &ClientError) -> bool {
+    match error {
+        ClientError::Transaction(error) => error.is_retriable(),
+        ClientError::Flush(code) => *code == Code::OperationTimedOut,
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn records_that_take_long_to_be_stored_are_waited_for_until_the_deadline() {
+        let slow = || Err(ClientError::Flush(Code::OperationTimedOut));
+        let mut attempts = 0;
+        let stored_at_last = || {
+            attempts += 1;
+            if attempts < 3 { slow() } else { Ok(()) }
+        };
+        retried(Instant::now() + Duration::from_secs(60), stored_at_last).unwrap();
+        assert_eq!(attempts, 3);
+        let error = retried(Instant::now(), slow).unwrap_err();
+        assert!(matches!(Fault::of(&error), Fault::Abortable(_)));
+    }
 
     #[test]
     fn a_taken_over_id_is_told_from_a_failed_record() {

@@ -119,13 +119,13 @@ pub enum RegistryError {
 impl RegistryError {
     /// Whether the same request may succeed later.
     pub fn is_retriable(&self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::Unreachable { .. }
-            | Self::Failing { .. }
-            | Self::NotARegistry { .. }
-            | Self::NoneUsable { .. } => true,
-            _ => false,
-        }
+                | Self::Failing { .. }
+                | Self::NotARegistry { .. }
+                | Self::NoneUsable { .. }
+        )
     }
 
     /// Bounded result for metrics.

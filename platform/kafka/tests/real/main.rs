@@ -11,6 +11,7 @@ mod harness;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod atomic;
 mod groups;
 mod lag;
 mod topics;

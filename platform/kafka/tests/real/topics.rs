@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use platform_kafka::{
     Broker, BrokerConfig, Header, Outgoing, Progress, Publisher, TopicPartition, TopicSpec,
-    TopicStatus, check_connection, create_topics, end_offsets,
+    TopicStatus, check_connection, create_topics, describe_topics, end_offsets,
 };
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
@@ -60,6 +60,36 @@ async fn a_setting_that_no_broker_knows_is_refused() {
     let error = create_topics(&Broker::Remote(broker()), &[spec]).await.unwrap_err();
     assert_eq!(error.code(), "topic");
     assert!(error.to_string().contains(&name), "{error}");
+}
+
+#[tokio::test]
+async fn topics_are_described_in_the_order_asked_and_none_is_created() {
+    let config = broker();
+    let spec = |partitions, retention_ms: &str| TopicSpec {
+        name: unique("described"),
+        partitions,
+        replication: -1,
+        settings: BTreeMap::from([("retention.ms".to_owned(), retention_ms.to_owned())]),
+    };
+    let specs: Vec<TopicSpec> = (1..=4).rev().map(|n| spec(n, &n.to_string())).collect();
+    create_topics(&Broker::Remote(config.clone()), &specs).await.unwrap();
+    let absent = unique("absent");
+    let mut asked: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
+    asked.insert(2, &absent);
+    for _ in 0..2 {
+        let described = within("topics", describe_topics(&config, &asked)).await.unwrap();
+        let names: Vec<&str> = described.iter().map(|topic| topic.name.as_str()).collect();
+        assert_eq!(names, specs.iter().map(|spec| spec.name.as_str()).collect::<Vec<_>>());
+        for (topic, spec) in described.iter().zip(&specs) {
+            assert_eq!(topic.partitions, spec.partitions);
+            assert_eq!(topic.settings["retention.ms"], spec.settings["retention.ms"]);
+            // Those that nobody has set are told, too.
+            assert_eq!(topic.settings["cleanup.policy"], "delete");
+            assert!(topic.replication >= 1);
+        }
+    }
+    assert_eq!(describe_topics(&config, &[&absent]).await.unwrap(), []);
+    assert_eq!(describe_topics(&config, &[]).await.unwrap(), []);
 }
 
 #[tokio::test]

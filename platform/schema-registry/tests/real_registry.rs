@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! HOMESTREAM_TEST_SCHEMA_REGISTRY=$(tests/schema-registry/server start /tmp/registry) \
-//!     cargo test -p platform-schema-registry --features real-registry --test real
+//!     cargo test -p platform-schema-registry --features real-registry --test real_registry
 //! tests/schema-registry/server stop /tmp/registry
 //! ```
 
