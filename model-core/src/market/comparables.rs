@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{FactMeans, IndexedSale, MarketIndex, MonthStatistics};
+use super::{FactMeans, FactNumber, MarketIndex, MonthStatistics, Traits, TypeId};
 use crate::date::EventDate;
 use crate::listing::Facts;
 
@@ -119,27 +119,29 @@ pub(super) fn view(index: &MarketIndex, subject: &Facts, as_of: EventDate) -> Ma
     let mut per_area = Vec::with_capacity(found.len());
     let mut latest = i32::MAX;
     let mut earlier: Option<(EventDate, &str, f64)> = None;
+    let subject_type = SubjectType::new(index, subject);
     let mut sums = index.columns.sums();
     let subject_year = subject.year_built.map(f64::from);
     let (mut total, mut distance_sum, mut age_sum) = (0.0, 0.0, 0.0);
     for (slot, distance_km) in found {
-        let sale = &index.sales[slot as usize];
+        let sale = &index.traits[slot as usize];
+        let log_area = sale.log_area();
         let age_days = as_of.days_since(sale.closed_on);
         let time_adjustment = match (statistics.level, statistics.level_of(sale.month)) {
             (Some(now), Some(then)) => now - then,
             _ => 0.0,
         };
-        let area_adjustment = match (subject_log_area, sale.log_area) {
+        let area_adjustment = match (subject_log_area, log_area) {
             (Some(ours), Some(theirs)) => AREA_ELASTICITY * (ours - theirs),
             _ => 0.0,
         };
         let difference = Difference {
             distance: distance_km / distance_scale,
-            area: scaled(subject_log_area, sale.log_area, AREA_SCALE),
-            lot: scaled(subject_log_lot, sale.log_lot, LOT_SCALE),
-            year: scaled(subject_year, sale.year_built.map(f64::from), YEAR_SCALE),
+            area: scaled(subject_log_area, log_area, AREA_SCALE),
+            lot: scaled(subject_log_lot, sale.numbers.fact(FactNumber::LogLot), LOT_SCALE),
+            year: scaled(subject_year, sale.numbers.fact(FactNumber::YearBuilt), YEAR_SCALE),
             age: f64::from(age_days) / AGE_SCALE_DAYS,
-            other_type: other_type(subject, sale),
+            other_type: subject_type.difference(sale.property_type),
         };
         let weight = difference.weight();
         total += weight;
@@ -148,17 +150,17 @@ pub(super) fn view(index: &MarketIndex, subject: &Facts, as_of: EventDate) -> Ma
         latest = latest.min(age_days);
         sums.add(weight, &sale.numbers);
         let adjusted_log_price = sale.log_price + time_adjustment + area_adjustment;
-        if distance_km < SAME_PLACE_KM
-            && same_home(subject, sale)
-            && earlier.is_none_or(|(date, key, _)| (date, key) < (sale.closed_on, &sale.key))
-        {
-            earlier = Some((sale.closed_on, &sale.key, adjusted_log_price));
+        if distance_km < SAME_PLACE_KM && same_home(subject, sale) {
+            let key = &*index.sales[slot as usize].key;
+            if earlier.is_none_or(|(date, other, _)| (date, other) < (sale.closed_on, key)) {
+                earlier = Some((sale.closed_on, key, adjusted_log_price));
+            }
         }
         if let Some(value) = sale.log_price_per_area() {
             per_area.push(value + time_adjustment);
         }
         weighed.push(Weighed {
-            sale,
+            slot,
             adjusted_log_price,
             time_adjustment,
             area_adjustment,
@@ -176,7 +178,7 @@ pub(super) fn view(index: &MarketIndex, subject: &Facts, as_of: EventDate) -> Ma
     let near_log_price_per_area =
         (!near.is_empty()).then(|| near.iter().sum::<f64>() / near.len() as f64);
     MarketView {
-        nearby: heaviest(&weighed),
+        nearby: heaviest(index, &weighed),
         log_price: Some(mean),
         spread: Some(variance.sqrt()),
         log_price_per_area: median(&mut per_area),
@@ -191,8 +193,8 @@ pub(super) fn view(index: &MarketIndex, subject: &Facts, as_of: EventDate) -> Ma
 }
 
 /// A candidate, weighed.
-struct Weighed<'a> {
-    sale: &'a IndexedSale,
+struct Weighed {
+    slot: u32,
     adjusted_log_price: f64,
     time_adjustment: f64,
     area_adjustment: f64,
@@ -201,14 +203,11 @@ struct Weighed<'a> {
 }
 
 /// The heaviest candidates by weight; those of one weight by date and key.
-fn heaviest(weighed: &[Weighed<'_>]) -> Vec<NearbySale> {
-    let order = |a: &Weighed<'_>, b: &Weighed<'_>| {
-        b.weight
-            .total_cmp(&a.weight)
-            .then_with(|| a.sale.closed_on.cmp(&b.sale.closed_on))
-            .then_with(|| a.sale.key.cmp(&b.sale.key))
+fn heaviest(index: &MarketIndex, weighed: &[Weighed]) -> Vec<NearbySale> {
+    let order = |a: &Weighed, b: &Weighed| {
+        b.weight.total_cmp(&a.weight).then_with(|| index.order(a.slot).cmp(&index.order(b.slot)))
     };
-    let mut heaviest: Vec<&Weighed<'_>> = Vec::with_capacity(MAX_NEARBY + 1);
+    let mut heaviest: Vec<&Weighed> = Vec::with_capacity(MAX_NEARBY + 1);
     for near in weighed {
         let place = heaviest.partition_point(|other| order(other, near).is_lt());
         if place < MAX_NEARBY {
@@ -216,27 +215,30 @@ fn heaviest(weighed: &[Weighed<'_>]) -> Vec<NearbySale> {
             heaviest.truncate(MAX_NEARBY);
         }
     }
-    let nearby = |near: &&Weighed<'_>| NearbySale {
-        key: near.sale.key.clone(),
-        closed_on: near.sale.closed_on,
-        price: near.sale.price,
-        adjusted_log_price: near.adjusted_log_price,
-        log_time_adjustment: near.time_adjustment,
-        log_size_adjustment: near.area_adjustment,
-        distance_km: near.distance_km,
-        weight: near.weight,
+    let nearby = |near: &&Weighed| {
+        let sale = &index.sales[near.slot as usize];
+        NearbySale {
+            key: sale.key.clone(),
+            closed_on: sale.closed_on,
+            price: sale.price,
+            adjusted_log_price: near.adjusted_log_price,
+            log_time_adjustment: near.time_adjustment,
+            log_size_adjustment: near.area_adjustment,
+            distance_km: near.distance_km,
+            weight: near.weight,
+        }
     };
     heaviest.iter().map(nearby).collect()
 }
 
 /// Whether a sale at the same place looks like an earlier one of the same home, listed under
 /// another key: the same year and lot, and about the same size.
-fn same_home(subject: &Facts, sale: &IndexedSale) -> bool {
-    let size = subject.living_area.map(f64::ln).zip(sale.log_area);
+fn same_home(subject: &Facts, sale: &Traits) -> bool {
+    let size = subject.living_area.map(f64::ln).zip(sale.log_area());
     subject.coordinates().is_some()
         && subject.year_built.is_some()
-        && subject.year_built == sale.year_built
-        && subject.lot_size.map(f64::ln) == sale.log_lot
+        && subject.year_built.map(f64::from) == sale.numbers.fact(FactNumber::YearBuilt)
+        && subject.lot_size.map(f64::ln) == sale.numbers.fact(FactNumber::LogLot)
         && size.is_some_and(|(ours, theirs)| (ours - theirs).abs() < SAME_LOG_AREA)
 }
 
@@ -268,10 +270,26 @@ fn scaled(ours: Option<f64>, theirs: Option<f64>, scale: f64) -> f64 {
     }
 }
 
-fn other_type(subject: &Facts, sale: &IndexedSale) -> f64 {
-    match (subject.property_type.as_deref(), sale.property_type.as_deref()) {
-        (Some(ours), Some(theirs)) if ours != theirs => 2.0,
-        _ => 0.0,
+/// The subject's property type.
+enum SubjectType {
+    Unknown,
+    /// `None` when no sale has had it.
+    Known(Option<TypeId>),
+}
+
+impl SubjectType {
+    fn new(index: &MarketIndex, subject: &Facts) -> Self {
+        match subject.property_type.as_deref() {
+            Some(text) => Self::Known(index.property_types.get(text)),
+            None => Self::Unknown,
+        }
+    }
+
+    fn difference(&self, sale: Option<TypeId>) -> f64 {
+        match self {
+            Self::Known(ours) if sale.is_some() && *ours != sale => 2.0,
+            _ => 0.0,
+        }
     }
 }
 

@@ -25,6 +25,8 @@ pub enum FactNumber {
 }
 
 const NUMBERS: usize = 7;
+/// Numbers of a sale that are kept in place: those, and the first attributes ever seen.
+const INLINE: usize = 12;
 
 /// Weighted means over the comparables that know a fact.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,32 +58,30 @@ impl FactMeans {
 #[derive(Debug, Default)]
 pub(super) struct Columns(BTreeMap<Arc<str>, u32>);
 
-/// The numbers of a sale.
+/// The numbers of a sale: a candidate's are read at each view, so most of them lie together.
 #[derive(Clone, Debug)]
 pub(super) struct Numbers {
-    /// 0 where not known: it adds nothing.
-    values: [f64; NUMBERS],
-    /// 1 where known, else 0.
-    known: [f64; NUMBERS],
-    /// By column.
-    attributes: Box<[(u32, f64)]>,
+    /// NaN where not known. The facts come first, then attributes by column.
+    inline: [f64; INLINE],
+    /// By column: attributes for which there is no place.
+    further: Option<Box<Further>>,
+}
+
+#[derive(Clone, Debug)]
+struct Further(Box<[(u32, f64)]>);
+
+impl Numbers {
+    /// A number among the facts.
+    pub(super) fn fact(&self, number: FactNumber) -> Option<f64> {
+        let value = self.inline[number as usize];
+        (!value.is_nan()).then_some(value)
+    }
 }
 
 impl Columns {
     /// The numbers of a home.
     pub(super) fn numbers(&mut self, facts: &Facts) -> Numbers {
-        let mut attributes = Vec::new();
-        for (name, attribute) in &facts.attributes {
-            if let Attribute::Number(value) = attribute {
-                let next = self.0.len() as u32;
-                let column = match self.0.get(name.as_str()) {
-                    Some(column) => *column,
-                    None => *self.0.entry(Arc::from(name.as_str())).or_insert(next),
-                };
-                attributes.push((column, *value));
-            }
-        }
-        let numbers = [
+        let known = [
             facts.living_area.map(f64::ln),
             facts.lot_size.map(f64::ln),
             facts.bedrooms_total.map(f64::from),
@@ -90,31 +90,41 @@ impl Columns {
             facts.year_built.map(f64::from),
             facts.stories,
         ];
-        Numbers {
-            values: numbers.map(Option::unwrap_or_default),
-            known: numbers.map(|number| if number.is_some() { 1.0 } else { 0.0 }),
-            attributes: attributes.into(),
+        let mut inline = [f64::NAN; INLINE];
+        for (place, number) in inline.iter_mut().zip(known) {
+            *place = number.unwrap_or(f64::NAN);
         }
+        let mut further = Vec::new();
+        for (name, attribute) in &facts.attributes {
+            if let Attribute::Number(value) = attribute {
+                let next = self.0.len() as u32;
+                let column = match self.0.get(name.as_str()) {
+                    Some(column) => *column,
+                    None => *self.0.entry(Arc::from(name.as_str())).or_insert(next),
+                };
+                match inline.get_mut(NUMBERS + column as usize) {
+                    Some(place) => *place = *value,
+                    None => further.push((column, *value)),
+                }
+            }
+        }
+        let further = (!further.is_empty()).then(|| Box::new(Further(further.into())));
+        Numbers { inline, further }
     }
 
     /// Starts a mean.
     pub(super) fn sums(&self) -> Sums {
-        Sums {
-            weights: [0.0; NUMBERS],
-            sums: [0.0; NUMBERS],
-            attributes: vec![Sum::default(); self.0.len()],
-        }
+        let further = (NUMBERS + self.0.len()).saturating_sub(INLINE);
+        Sums { weights: [0.0; INLINE], sums: [0.0; INLINE], further: vec![Sum::default(); further] }
     }
 
     /// Ends a mean.
     pub(super) fn means(&self, sums: &Sums) -> FactMeans {
         let mean = |(name, column): (&Arc<str>, &u32)| {
-            Some((name.clone(), sums.attributes.get(*column as usize)?.mean()?))
+            Some((name.clone(), sums.mean(NUMBERS + *column as usize)?))
         };
         FactMeans {
-            numbers: std::array::from_fn(|i| {
-                Sum { weight: sums.weights[i], sum: sums.sums[i] }.mean()
-            }),
+            numbers: std::array::from_fn(|place| sums.mean(place)),
             attributes: self.0.iter().filter_map(mean).collect(),
         }
     }
@@ -122,21 +132,31 @@ impl Columns {
 
 /// Means in the making.
 pub(super) struct Sums {
-    weights: [f64; NUMBERS],
-    sums: [f64; NUMBERS],
-    attributes: Vec<Sum>,
+    weights: [f64; INLINE],
+    sums: [f64; INLINE],
+    further: Vec<Sum>,
 }
 
 impl Sums {
     pub(super) fn add(&mut self, weight: f64, numbers: &Numbers) {
-        for i in 0..NUMBERS {
-            self.weights[i] += weight * numbers.known[i];
-            self.sums[i] += weight * numbers.values[i];
+        for place in 0..INLINE {
+            let value = numbers.inline[place];
+            // Adding 0 changes nothing, and takes no branch.
+            let known = !value.is_nan();
+            self.weights[place] += if known { weight } else { 0.0 };
+            self.sums[place] += if known { weight * value } else { 0.0 };
         }
-        for (column, value) in &numbers.attributes {
-            if let Some(sum) = self.attributes.get_mut(*column as usize) {
+        for (column, value) in numbers.further.iter().flat_map(|further| &further.0) {
+            if let Some(sum) = self.further.get_mut(NUMBERS + *column as usize - INLINE) {
                 sum.add(weight, *value);
             }
+        }
+    }
+
+    fn mean(&self, place: usize) -> Option<f64> {
+        match (self.weights.get(place), self.sums.get(place)) {
+            (Some(&weight), Some(&sum)) => Sum { weight, sum }.mean(),
+            _ => self.further.get(place - INLINE)?.mean(),
         }
     }
 }

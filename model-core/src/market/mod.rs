@@ -14,6 +14,7 @@ mod places;
 mod tally;
 
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
 pub use self::area::{Area, InvalidArea};
@@ -31,50 +32,79 @@ use crate::listing::{Facts, Sale};
 /// Mean radius of the Earth in kilometres (IUGG R1).
 const EARTH_RADIUS_KM: f64 = 6_371.008_8;
 
-/// What the index keeps of a sale.
+/// What the index keeps of a sale, but for its [`Traits`].
 #[derive(Clone, Debug)]
 struct IndexedSale {
     key: Arc<str>,
     closed_on: EventDate,
     price: f64,
-    log_price: f64,
-    log_area: Option<f64>,
-    log_lot: Option<f64>,
-    year_built: Option<i32>,
-    property_type: Option<Box<str>>,
     postal_code: Option<Box<str>>,
     point: Option<[f64; 3]>,
     /// Latitude and longitude, degrees.
     place: Option<(f64, f64)>,
-    /// Number of the month of `closed_on`.
-    month: i32,
     texts: Texts,
-    numbers: Numbers,
 }
 
 impl IndexedSale {
-    fn new(sale: &Sale, numbers: Numbers) -> Self {
+    fn new(sale: &Sale) -> Self {
         let facts = &sale.facts;
         Self {
             key: Arc::from(sale.key.as_str()),
             closed_on: sale.closed_on,
             price: sale.price,
-            log_price: sale.price.ln(),
-            log_area: facts.living_area.map(f64::ln),
-            log_lot: facts.lot_size.map(f64::ln),
-            year_built: facts.year_built,
-            property_type: facts.property_type.as_deref().map(Box::from),
             postal_code: facts.postal_code.as_deref().map(Box::from),
             point: facts.coordinates().map(|(lat, lon)| unit_vector(lat, lon)),
             place: facts.coordinates(),
-            month: sale.closed_on.month_number(),
             texts: Texts::default(),
-            numbers,
         }
+    }
+}
+
+/// What every view reads of each of its candidates: two cache lines, wherever they lie.
+#[derive(Clone, Debug)]
+#[repr(align(128))]
+struct Traits {
+    closed_on: EventDate,
+    /// Number of the month of `closed_on`.
+    month: i32,
+    log_price: f64,
+    property_type: Option<TypeId>,
+    numbers: Numbers,
+}
+
+const _: () = assert!(size_of::<Traits>() == 128, "two cache lines");
+
+impl Traits {
+    fn log_area(&self) -> Option<f64> {
+        self.numbers.fact(FactNumber::LogArea)
     }
 
     fn log_price_per_area(&self) -> Option<f64> {
-        self.log_area.map(|log_area| self.log_price - log_area)
+        self.log_area().map(|log_area| self.log_price - log_area)
+    }
+}
+
+/// Stands for the text of a property type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct TypeId(NonZeroU32);
+
+/// Property types ever seen.
+#[derive(Debug, Default)]
+struct PropertyTypes(HashMap<Box<str>, TypeId>);
+
+impl PropertyTypes {
+    /// One that no sale has had has no id.
+    fn get(&self, text: &str) -> Option<TypeId> {
+        self.0.get(text).copied()
+    }
+
+    fn id(&mut self, text: &str) -> TypeId {
+        if let Some(id) = self.get(text) {
+            return id;
+        }
+        let id = TypeId(NonZeroU32::MIN.saturating_add(self.0.len() as u32));
+        self.0.insert(text.into(), id);
+        id
     }
 }
 
@@ -84,7 +114,10 @@ pub struct MarketIndex {
     params: MarketParams,
     /// Sales are kept for queries that look this many days back, the most ever asked for.
     kept_days: i32,
+    /// By slot, as the traits.
     sales: Vec<IndexedSale>,
+    traits: Vec<Traits>,
+    property_types: PropertyTypes,
     by_key: HashMap<Arc<str>, u32>,
     by_date: BTreeMap<(EventDate, Arc<str>), u32>,
     by_postal_code: HashMap<Box<str>, Vec<u32>>,
@@ -105,6 +138,8 @@ impl MarketIndex {
             params,
             kept_days: params.window_days,
             sales: Vec::new(),
+            traits: Vec::new(),
+            property_types: PropertyTypes::default(),
             by_key: HashMap::new(),
             by_date: BTreeMap::new(),
             by_postal_code: HashMap::new(),
@@ -154,7 +189,8 @@ impl MarketIndex {
         if sale.closed_on < self.horizon {
             return replaced;
         }
-        let mut entry = IndexedSale::new(sale, self.columns.numbers(&sale.facts));
+        let mut entry = IndexedSale::new(sale);
+        let traits = self.traits(sale);
         let slot = self.free.pop().unwrap_or(self.sales.len() as u32);
         self.by_key.insert(entry.key.clone(), slot);
         self.by_date.insert((entry.closed_on, entry.key.clone()), slot);
@@ -164,16 +200,25 @@ impl MarketIndex {
         if let Some(postal_code) = &entry.postal_code {
             self.by_postal_code.entry(postal_code.clone()).or_default().push(slot);
         }
-        if let Some(value) = entry.log_price_per_area() {
+        if let Some(value) = traits.log_price_per_area() {
             self.level.insert(entry.closed_on, value);
-            entry.texts = self.tallies.insert(&sale.facts, entry.month, value);
+            entry.texts = self.tallies.insert(&sale.facts, traits.month, value);
         }
         self.forget_statistics_from(entry.closed_on.plus_days(1));
-        match self.sales.get_mut(slot as usize) {
-            Some(place) => *place = entry,
-            None => self.sales.push(entry),
-        }
+        put(&mut self.sales, slot, entry);
+        put(&mut self.traits, slot, traits);
         replaced
+    }
+
+    fn traits(&mut self, sale: &Sale) -> Traits {
+        let property_type = sale.facts.property_type.as_deref();
+        Traits {
+            closed_on: sale.closed_on,
+            month: sale.closed_on.month_number(),
+            log_price: sale.price.ln(),
+            property_type: property_type.map(|text| self.property_types.id(text)),
+            numbers: self.columns.numbers(&sale.facts),
+        }
     }
 
     /// Drops sales that no query as of `oldest_query` or later can look at, neither as
@@ -197,10 +242,10 @@ impl MarketIndex {
 
     fn remove(&mut self, key: &str) -> Option<EventDate> {
         let slot = self.unlink(key)?;
-        let sale = &self.sales[slot as usize];
-        if let Some(value) = sale.log_price_per_area() {
+        let (sale, traits) = (&self.sales[slot as usize], &self.traits[slot as usize]);
+        if let Some(value) = traits.log_price_per_area() {
             self.level.remove(sale.closed_on, value);
-            self.tallies.remove(sale.place, &sale.texts, sale.month, value);
+            self.tallies.remove(sale.place, &sale.texts, traits.month, value);
         }
         let closed_on = sale.closed_on;
         self.forget_statistics_from(closed_on.plus_days(1));
@@ -290,6 +335,14 @@ impl MarketIndex {
     fn order(&self, slot: u32) -> (EventDate, &str) {
         let sale = &self.sales[slot as usize];
         (sale.closed_on, &sale.key)
+    }
+}
+
+/// Puts a value into a slot; a slot that is new is the next.
+fn put<T>(slots: &mut Vec<T>, slot: u32, value: T) {
+    match slots.get_mut(slot as usize) {
+        Some(place) => *place = value,
+        None => slots.push(value),
     }
 }
 
