@@ -301,17 +301,18 @@ impl MarketIndex {
     /// Slots of the nearest usable sales with their distance in kilometres, nearest first.
     /// Without coordinates, the latest sales of the postal code stand in, at no distance.
     fn nearest(&self, subject: &Facts, as_of: EventDate) -> Vec<(u32, f64)> {
-        let from = as_of.plus_days(-self.params.window_days);
-        let usable = |closed_on: EventDate| from <= closed_on && closed_on < as_of;
+        let window = as_of.plus_days(-self.params.window_days)..as_of;
         if let Some((lat, lon)) = subject.coordinates() {
             let MarketParams { candidates, max_distance_km, .. } = self.params;
             let max = squared_chord(max_distance_km);
-            let near = self.places.nearest(unit_vector(lat, lon), candidates, max, usable);
-            let with_km = near.iter().map(|near| (near.slot, arc_km(near.squared_chord)));
+            let near = self.places.nearest(unit_vector(lat, lon), candidates, max, window);
             // Sales at the same place tie: all of them were taken, so that the answer does not
             // depend on the order in which the tree returns them.
             let mut found: Vec<(u32, f64)> =
-                with_km.take_while(|(_, kilometres)| *kilometres <= max_distance_km).collect();
+                near.iter().map(|near| (near.slot, arc_km(near.squared_chord))).collect();
+            if let Some(beyond) = found.iter().position(|(_, km)| *km > max_distance_km) {
+                found.truncate(beyond);
+            }
             if !found.is_sorted_by(|(_, a), (_, b)| a < b) {
                 found.sort_by(|(a, da), (b, db)| {
                     da.total_cmp(db).then_with(|| self.order(*a).cmp(&self.order(*b)))
@@ -325,7 +326,7 @@ impl MarketIndex {
         else {
             return Vec::new();
         };
-        let usable = |slot: &u32| usable(self.sales[*slot as usize].closed_on);
+        let usable = |slot: &u32| window.contains(&self.sales[*slot as usize].closed_on);
         let mut found: Vec<u32> = slots.iter().copied().filter(usable).collect();
         found.sort_by(|a, b| self.order(*b).cmp(&self.order(*a)));
         found.truncate(self.params.candidates);

@@ -1,5 +1,7 @@
 //! Sales by place: a k-d tree of points on the unit sphere, in buckets.
 
+use std::ops::Range;
+
 use crate::date::EventDate;
 
 /// Points of a leaf, unless more of them lie at one place.
@@ -10,6 +12,11 @@ const SPARE_LEVELS: usize = 8;
 /// Factor within which squared chords count as equal: what rounding can make of one distance,
 /// and more.
 const ALIKE: f64 = 1.0 + 1e-9;
+/// Rings that found sales are counted in: the last lies at the greatest distance asked for, the
+/// first reaches down to the place itself.
+const RINGS: usize = 256;
+/// Bits of a number that a ring leaves out: eight rings double the squared chord.
+const RING_BITS: u32 = 49;
 
 /// A sale at its place.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +28,7 @@ pub(super) struct Spot {
 }
 
 /// A sale and its squared chord from the place that was asked for.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Near {
     pub(super) squared_chord: f64,
     pub(super) slot: u32,
@@ -79,19 +86,33 @@ impl Places {
         }
     }
 
-    /// The nearest `n` usable sales, nearest first, and all that are as good as equally far as
-    /// the last of them; none beyond `max_squared_chord`.
+    /// The nearest `n` sales that closed on the days of `window`, nearest first, and all that are
+    /// as good as equally far as the last of them; none beyond `max_squared_chord`.
     pub(super) fn nearest(
         &self,
         point: [f64; 3],
         n: usize,
         max_squared_chord: f64,
-        usable: impl Fn(EventDate) -> bool,
+        window: Range<EventDate>,
     ) -> Vec<Near> {
-        let found = Vec::with_capacity(n + LEAF);
         let limit = max_squared_chord * ALIKE;
-        let mut search = Search { nodes: &self.nodes, point, n, limit, usable, found };
+        let mut search = Search {
+            nodes: &self.nodes,
+            point,
+            window,
+            rings: Rings::new(n, limit),
+            limit,
+            found: Vec::with_capacity(4 * LEAF),
+        };
         search.visit(0, [0.0; 3]);
+        search.found.retain(|near| near.squared_chord <= search.limit);
+        // The bits of numbers that are not negative are in their order.
+        search.found.sort_unstable_by_key(|near| near.squared_chord.to_bits());
+        if let Some(last) = n.checked_sub(1).and_then(|last| search.found.get(last)) {
+            let limit = last.squared_chord * ALIKE;
+            let cut = search.found.partition_point(|near| near.squared_chord <= limit);
+            search.found.truncate(cut);
+        }
         search.found
     }
 
@@ -153,30 +174,22 @@ fn middle(spots: &mut [Spot]) -> Option<(usize, f64)> {
     Some((axis, at))
 }
 
-struct Search<'a, U> {
+struct Search<'a> {
     nodes: &'a [Node],
     point: [f64; 3],
-    n: usize,
+    window: Range<EventDate>,
     /// Squared chord beyond which nothing is looked at.
     limit: f64,
-    usable: U,
+    rings: Rings,
+    /// Some of them beyond the limit: it came down later.
     found: Vec<Near>,
 }
 
-impl<U: Fn(EventDate) -> bool> Search<'_, U> {
+impl Search<'_> {
     /// Visits a node that is `offsets` away from the point, axis by axis.
     fn visit(&mut self, node: usize, offsets: [f64; 3]) {
         match &self.nodes[node] {
-            Node::Leaf(spots) => {
-                for spot in spots {
-                    if (self.usable)(spot.closed_on) {
-                        let squared_chord = squared_chord(&self.point, &spot.point);
-                        if squared_chord <= self.limit {
-                            self.keep(Near { squared_chord, slot: spot.slot });
-                        }
-                    }
-                }
-            }
+            Node::Leaf(spots) => spots.chunks(LEAF).for_each(|spots| self.keep(spots)),
             Node::Split { axis, at, below } => {
                 let offset = self.point[*axis] - at;
                 let above = usize::from(offset >= 0.0);
@@ -192,17 +205,65 @@ impl<U: Fn(EventDate) -> bool> Search<'_, U> {
         }
     }
 
-    fn keep(&mut self, near: Near) {
-        let place = self.found.partition_point(|other| other.squared_chord <= near.squared_chord);
-        self.found.insert(place, near);
-        let Some(last) = self.n.checked_sub(1).and_then(|last| self.found.get(last)) else {
-            return;
-        };
-        self.limit = self.limit.min(last.squared_chord * ALIKE);
-        while self.found.last().is_some_and(|last| last.squared_chord > self.limit) {
-            self.found.pop();
+    /// Keeps those of at most [`LEAF`] spots that are within the limit.
+    fn keep(&mut self, spots: &[Spot]) {
+        let mut kept = [Near::default(); LEAF];
+        let mut n = 0;
+        // Dates and distances within a leaf follow no pattern: no branch depends on them.
+        for spot in spots.iter().take(LEAF) {
+            let squared_chord = squared_chord(&self.point, &spot.point);
+            kept[n] = Near { squared_chord, slot: spot.slot };
+            let usable = (self.window.start <= spot.closed_on) & (spot.closed_on < self.window.end);
+            n += usize::from(usable & (squared_chord <= self.limit));
+        }
+        let kept = &kept[..n];
+        self.found.extend_from_slice(kept);
+        kept.iter().for_each(|near| self.rings.count(near.squared_chord));
+        self.limit = self.limit.min(self.rings.limit());
+    }
+}
+
+/// Counts sales by distance, so as to bound the distance of the nearest `n` without sorting.
+struct Rings {
+    n: usize,
+    counts: [u32; RINGS],
+    /// Place of the first ring in the order of all numbers.
+    first: i64,
+    /// The ring that holds the `n`-th of those counted, or the last.
+    ring: usize,
+    /// Counted up to that ring.
+    within: usize,
+}
+
+impl Rings {
+    fn new(n: usize, limit: f64) -> Self {
+        let last = RINGS - 1;
+        let first = place(limit) - last as i64;
+        Self { n, counts: [0; RINGS], first, ring: last, within: 0 }
+    }
+
+    fn count(&mut self, squared_chord: f64) {
+        let ring = (place(squared_chord) - self.first).clamp(0, RINGS as i64 - 1) as usize;
+        self.counts[ring] += 1;
+        self.within += usize::from(ring <= self.ring);
+        while self.ring > 0 && self.within - self.counts[self.ring] as usize >= self.n {
+            self.within -= self.counts[self.ring] as usize;
+            self.ring -= 1;
         }
     }
+
+    /// Squared chord that none of the nearest `n`, nor what counts as equally far, is beyond.
+    fn limit(&self) -> f64 {
+        if self.within < self.n {
+            return f64::INFINITY;
+        }
+        let next = self.first + self.ring as i64 + 1;
+        f64::from_bits((next.max(0) as u64) << RING_BITS) * ALIKE
+    }
+}
+
+fn place(squared_chord: f64) -> i64 {
+    (squared_chord.to_bits() >> RING_BITS) as i64
 }
 
 fn squared_chord(a: &[f64; 3], b: &[f64; 3]) -> f64 {
@@ -239,7 +300,7 @@ mod tests {
     }
 
     fn found(places: &Places, point: &[f64; 3], n: usize, max: f64) -> Vec<Near> {
-        let mut found = places.nearest(*point, n, max, |date| date < EventDate(6));
+        let mut found = places.nearest(*point, n, max, EventDate(i32::MIN)..EventDate(6));
         assert!(found.is_sorted_by(|a, b| a.squared_chord <= b.squared_chord));
         found.sort_by(|a, b| a.squared_chord.total_cmp(&b.squared_chord).then(a.slot.cmp(&b.slot)));
         found
