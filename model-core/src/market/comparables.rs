@@ -115,22 +115,33 @@ pub(super) fn view(index: &MarketIndex, subject: &Facts, as_of: EventDate) -> Ma
     let farthest = found.iter().map(|(_, km)| *km).fold(0.0, f64::max);
     let distance_scale = (DISTANCE_SHARE * farthest).max(MIN_DISTANCE_SCALE_KM);
 
-    let mut weighed = Vec::with_capacity(found.len());
+    // A short loop over both cache lines of each candidate first: the processor waits for many of
+    // them at once.
+    let mut moved = Vec::with_capacity(found.len());
     let mut per_area = Vec::with_capacity(found.len());
+    for (slot, _) in &found {
+        let sale = &index.traits[*slot as usize];
+        let time_adjustment = match (statistics.level, statistics.level_of(sale.month)) {
+            (Some(now), Some(then)) => now - then,
+            _ => 0.0,
+        };
+        moved.push(time_adjustment);
+        if let Some(value) = sale.log_price_per_area() {
+            per_area.push(value + time_adjustment);
+        }
+    }
+
+    let mut weighed = Vec::with_capacity(found.len());
     let mut latest = i32::MAX;
     let mut earlier: Option<(EventDate, &str, f64)> = None;
     let subject_type = SubjectType::new(index, subject);
     let mut sums = index.columns.sums();
     let subject_year = subject.year_built.map(f64::from);
     let (mut total, mut distance_sum, mut age_sum) = (0.0, 0.0, 0.0);
-    for (slot, distance_km) in found {
+    for ((slot, distance_km), time_adjustment) in found.into_iter().zip(moved) {
         let sale = &index.traits[slot as usize];
         let log_area = sale.log_area();
         let age_days = as_of.days_since(sale.closed_on);
-        let time_adjustment = match (statistics.level, statistics.level_of(sale.month)) {
-            (Some(now), Some(then)) => now - then,
-            _ => 0.0,
-        };
         let area_adjustment = match (subject_log_area, log_area) {
             (Some(ours), Some(theirs)) => AREA_ELASTICITY * (ours - theirs),
             _ => 0.0,
@@ -155,9 +166,6 @@ pub(super) fn view(index: &MarketIndex, subject: &Facts, as_of: EventDate) -> Ma
             if earlier.is_none_or(|(date, other, _)| (date, other) < (sale.closed_on, key)) {
                 earlier = Some((sale.closed_on, key, adjusted_log_price));
             }
-        }
-        if let Some(value) = sale.log_price_per_area() {
-            per_area.push(value + time_adjustment);
         }
         weighed.push(Weighed {
             slot,
@@ -209,6 +217,10 @@ fn heaviest(index: &MarketIndex, weighed: &[Weighed]) -> Vec<NearbySale> {
     };
     let mut heaviest: Vec<&Weighed> = Vec::with_capacity(MAX_NEARBY + 1);
     for near in weighed {
+        let full = heaviest.len() == MAX_NEARBY;
+        if full && heaviest.last().is_some_and(|last| order(last, near).is_lt()) {
+            continue;
+        }
         let place = heaviest.partition_point(|other| order(other, near).is_lt());
         if place < MAX_NEARBY {
             heaviest.insert(place, near);
