@@ -5,42 +5,55 @@
 //! sale or a model swap is not served: it carries the engine's generation.
 
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
+use model_core::date::EventDate;
 use model_core::engine::PricingEngine;
-use model_core::listing::{Attribute, Facts, Listing};
+use model_core::listing::{Attribute, Listing};
 use model_core::market::MarketView;
 use moka::sync::Cache;
 
 /// Entries live this long at most, so that homes no longer listed make room.
 const TIME_TO_LIVE: Duration = Duration::from_secs(24 * 3_600);
 
-#[derive(PartialEq, Eq, Hash)]
-struct CacheKey {
-    listing_key: String,
-    listed_on: i32,
-    facts: u64,
+/// What the market said about one listing's home.
+struct Entry {
+    /// The listing's: the key of an entry is a hash, which another listing may share.
+    listing_key: Box<str>,
+    listed_on: EventDate,
+    generation: u64,
+    view: MarketView,
 }
 
-struct Entry {
-    generation: u64,
-    view: Arc<MarketView>,
+/// A market view that the cache may hold too.
+#[derive(Clone)]
+pub(crate) struct CachedView(Arc<Entry>);
+
+impl Deref for CachedView {
+    type Target = MarketView;
+
+    fn deref(&self) -> &MarketView {
+        &self.0.view
+    }
 }
 
 /// Market views by listing, date and facts; bounded in bytes.
 pub(crate) struct EnrichmentCache {
-    views: Cache<CacheKey, Arc<Entry>, RandomState>,
-    /// Hashes facts; seeded anew in every process.
+    /// By fingerprint: entries are looked at, moved and evicted by the cache without a look at
+    /// their keys' texts.
+    views: Cache<u64, CachedView, RandomState>,
+    /// Hashes listings; seeded anew in every process.
     hashes: RandomState,
 }
 
 impl EnrichmentCache {
     /// A cache of at most about `max_bytes`.
     pub(crate) fn new(max_bytes: u64) -> Self {
-        let entry_bytes = |key: &CacheKey, entry: &Arc<Entry>| {
-            let bytes = entry.view.bytes() + key.listing_key.len() + 128;
+        let entry_bytes = |_: &u64, CachedView(entry): &CachedView| {
+            let bytes = entry.view.bytes() + entry.listing_key.len() + 128;
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
         let views = Cache::builder()
@@ -56,20 +69,23 @@ impl EnrichmentCache {
         &self,
         engine: &mut PricingEngine,
         listing: &Listing,
-    ) -> (Arc<MarketView>, Lookup) {
-        let key = CacheKey {
-            listing_key: listing.key.clone(),
-            listed_on: listing.listed_on.0,
-            facts: fingerprint(&self.hashes, &listing.facts),
-        };
+    ) -> (CachedView, Lookup) {
+        let key = fingerprint(&self.hashes, listing);
         let generation = engine.generation();
-        if let Some(entry) = self.views.get(&key)
+        if let Some(CachedView(entry)) = self.views.get(&key)
             && entry.generation == generation
+            && entry.listed_on == listing.listed_on
+            && *entry.listing_key == *listing.key
         {
-            return (entry.view.clone(), Lookup::Hit);
+            return (CachedView(entry), Lookup::Hit);
         }
-        let view = Arc::new(engine.view(&listing.facts, listing.listed_on));
-        self.views.insert(key, Arc::new(Entry { generation, view: view.clone() }));
+        let view = CachedView(Arc::new(Entry {
+            listing_key: listing.key.as_str().into(),
+            listed_on: listing.listed_on,
+            generation,
+            view: engine.view(&listing.facts, listing.listed_on),
+        }));
+        self.views.insert(key, view.clone());
         (view, Lookup::Miss)
     }
 }
@@ -90,9 +106,13 @@ impl Lookup {
     }
 }
 
-/// A hash over every fact; equal facts have equal hashes within a process.
-fn fingerprint(hashes: &RandomState, facts: &Facts) -> u64 {
+/// A hash over a listing's key, its date and every fact; what is equal has equal hashes within
+/// a process.
+fn fingerprint(hashes: &RandomState, listing: &Listing) -> u64 {
+    let facts = &listing.facts;
     let mut hash = hashes.build_hasher();
+    listing.key.hash(&mut hash);
+    listing.listed_on.0.hash(&mut hash);
     let numbers = [
         facts.living_area,
         facts.lot_size,
@@ -119,8 +139,7 @@ fn fingerprint(hashes: &RandomState, facts: &Facts) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use model_core::date::EventDate;
-    use model_core::listing::Sale;
+    use model_core::listing::{Facts, Sale};
     use model_core::market::MarketParams;
 
     use super::*;
@@ -171,10 +190,10 @@ mod tests {
 
     #[test]
     fn other_facts_are_another_entry() {
-        let mut other = facts();
-        other.attributes.insert("wall".into(), Attribute::Text("wood".into()));
+        let mut other = listing();
+        other.facts.attributes.insert("wall".into(), Attribute::Text("wood".into()));
         let hashes = RandomState::default();
-        assert_ne!(fingerprint(&hashes, &facts()), fingerprint(&hashes, &other));
-        assert_eq!(fingerprint(&hashes, &facts()), fingerprint(&hashes, &facts()));
+        assert_ne!(fingerprint(&hashes, &listing()), fingerprint(&hashes, &other));
+        assert_eq!(fingerprint(&hashes, &listing()), fingerprint(&hashes, &listing()));
     }
 }
