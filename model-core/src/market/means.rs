@@ -177,3 +177,35 @@ impl Sum {
         (self.weight > 0.0).then(|| self.sum / self.weight)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn home(attributes: &[(&str, f64)]) -> Facts {
+        let number = |(name, value): &(&str, f64)| (name.to_string(), Attribute::Number(*value));
+        let attributes = attributes.iter().map(number).collect();
+        Facts { stories: Some(2.0), attributes, ..Facts::default() }
+    }
+
+    #[test]
+    fn attributes_beyond_those_kept_in_place_are_averaged_alike() {
+        let names: Vec<String> = (0..2 * INLINE).map(|i| format!("n{i:02}")).collect();
+        let numbers = |value: f64| -> Vec<(&str, f64)> {
+            names.iter().map(|name| (name.as_str(), value)).collect()
+        };
+        let mut columns = Columns::default();
+        let homes = [home(&numbers(1.0)), home(&numbers(4.0)), home(&[])];
+        let homes = homes.map(|facts| columns.numbers(&facts));
+        let mut sums = columns.sums();
+        for (weight, numbers) in [2.0, 1.0, 5.0].into_iter().zip(&homes) {
+            sums.add(weight, numbers);
+        }
+        let means = columns.means(&sums);
+        for name in &names {
+            assert_eq!(means.attribute(name), Some(2.0), "{name}");
+        }
+        assert_eq!(means.number(FactNumber::Stories), Some(2.0));
+        assert_eq!(means.number(FactNumber::YearBuilt), None);
+    }
+}
