@@ -67,28 +67,25 @@ impl World {
     /// Fills topics of six partitions with a market and `listings` listings, some of them
     /// hostile.
     pub(crate) async fn new(name: &str, listings: usize, hostile: &str) -> Arc<Self> {
-        let brokers = required("HOMESTREAM_TEST_BROKERS");
-        let folder = tempfile::tempdir().unwrap();
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-        let prefix = format!("{name}-{since}.");
-        let world = Self {
-            broker: BrokerConfig::remote(brokers.clone()),
-            topics: TopicNames::new(&prefix).unwrap(),
-            codec: Codec::new().unwrap(),
-            templates: Vec::new(),
-            folder,
-        };
+        Self::empty(name).filled(listings, hostile).await
+    }
+
+    /// As [`World::new`]; topics that are there already stay as they are.
+    pub(crate) async fn filled(self, listings: usize, hostile: &str) -> Arc<Self> {
         let listings = listings.to_string();
-        let mut load = world.command(&["bench", "load", "--listings", &listings]);
+        let mut load = self.command(&["bench", "load", "--listings", &listings]);
         load.args(["--partitions", "6", "--hostile", hostile]);
-        // As many replicas as there are brokers, up to three.
-        let replicas = brokers.split(',').count().min(3).to_string();
-        load.env("HOMESTREAM__TOPICS__REPLICATION", replicas);
+        load.env("HOMESTREAM__TOPICS__REPLICATION", self.replicas().to_string());
         load.env("HOMESTREAM__TRAINING__STRATEGIES", "elastic_net");
         let output = load.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let templates = world.listings().await;
-        Arc::new(Self { templates, ..world })
+        let templates = self.listings().await;
+        Arc::new(Self { templates, ..self })
+    }
+
+    /// As many as there are brokers, up to three.
+    pub(crate) fn replicas(&self) -> usize {
+        self.broker.bootstrap_servers.split(',').count().min(3)
     }
 
     /// A prefix of its own, with nothing on the broker yet.

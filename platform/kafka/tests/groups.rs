@@ -207,6 +207,43 @@ async fn a_slow_service_is_paused_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_partition_that_was_taken_from_a_paused_member_is_read_when_it_comes_back() {
+    const COUNT: usize = 400;
+    let broker = broker_with(&[("listings", 2)]).await;
+    let config = broker.config();
+    let publisher = Publisher::new(&config, Progress::new()).unwrap();
+    let group = GroupConfig { batch_max_records: 10, ..GroupConfig::new("g", &["listings"]) };
+    let mut slow = GroupConsumer::start(&config, group.clone()).unwrap();
+    assigned(&mut slow, 2).await;
+    within("publish", publisher.publish(numbered("listings", 0, COUNT))).await.unwrap();
+    let mut other = GroupConsumer::start(&config, group).unwrap();
+    // Long enough for the slow member to be paused, and to be told to give a partition up.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+
+    let mut got = BTreeSet::new();
+    let take = |got: &mut BTreeSet<usize>, event| match event {
+        Some(ConsumerEvent::Batch(records)) => {
+            got.extend(records.iter().map(number));
+            false
+        }
+        Some(ConsumerEvent::Revoked { ack, .. }) => {
+            ack.acknowledge();
+            true
+        }
+        Some(ConsumerEvent::Assigned(_)) => false,
+        unexpected => panic!("unexpected {unexpected:?}"),
+    };
+    while !take(&mut got, within("a revocation", slow.next()).await) {}
+    // The other member commits nothing: all it has read is to be read again.
+    assigned(&mut other, 1).await;
+    within("close", other.close(CLOSE)).await.unwrap();
+    while got.len() < COUNT {
+        take(&mut got, within("all records", slow.next()).await);
+    }
+    within("close", slow.close(CLOSE)).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_group_of_a_topic_that_does_not_exist_fails_naming_it() {
     let broker = broker_with(&[]).await;
     let group = GroupConfig::new("g", &["absent"]);

@@ -238,6 +238,16 @@ impl Worker {
         }
     }
 
+    /// The library remembers that a partition was paused when it was taken away, and it would
+    /// come back so.
+    fn unpause(&self, partitions: &TopicPartitionList) {
+        if !self.paused
+            && let Err(error) = self.consumer.resume(partitions)
+        {
+            tracing::warn!(group = self.config.group_id, %error, "new partitions not resumed");
+        }
+    }
+
     fn with_assignment(
         &self,
         act: impl FnOnce(
@@ -272,6 +282,9 @@ impl Worker {
             };
             // The library waits for this whatever became of the service.
             carry_out(&self.consumer, &rebalance);
+            if let Rebalance::Assign(partitions) = &rebalance {
+                self.unpause(partitions);
+            }
             served?;
         }
         Ok(())
