@@ -44,6 +44,7 @@ const LISTED_UNTIL: &str = "1996-10-01";
 /// Times that each listing comes, every time under another key.
 const COPIES: usize = 2;
 const TOPIC: &str = "homes.listings.v1";
+const BATCH: usize = 32;
 const CACHE_BYTES: u64 = 64 << 20;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -201,6 +202,20 @@ fn measure(stage: &str, setup: &Setup, passes: usize) -> Result<(), Box<dyn Erro
             report(passes, &feature_rows(&setup.estimates()?), |row| {
                 let explained = model.predictor.explain(row, &mut parts);
                 Some((explained, model.scale.predict(row)))
+            })
+        }
+        "trees_batch" => {
+            let width = setup.model.spec.len();
+            let rows = feature_rows(&setup.estimates()?);
+            let chunks: Vec<Vec<&[f64]>> =
+                rows.chunks(BATCH).map(|rows| rows.iter().map(Vec::as_slice).collect()).collect();
+            let mut parts = vec![0.0; BATCH * width];
+            let model = &setup.model;
+            report(passes, &chunks, |rows| {
+                let parts = parts.get_mut(..rows.len() * width)?;
+                let explained = model.predictor.explain_batch(rows, parts, width);
+                let scales: Vec<f64> = rows.iter().map(|row| model.scale.predict(row)).collect();
+                Some((explained, scales))
             })
         }
         "price" => {
