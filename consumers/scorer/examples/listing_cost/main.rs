@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Stages: `decode`, `index`, `features`, `trees`, `price` (features, trees, interval and
-//! comparables), `encode`, and `whole`, which is [`Processor::listing`] without a broker. Every
+//! comparables), `encode`, and `whole`, which is [`Processor::accept`] and [`Processor::price`] without a broker. Every
 //! listing is new, so that the enrichment cache misses. Prints the least and the median of the
 //! passes, nanoseconds of processor time a listing. Instructions: `valgrind --tool=callgrind`, with one pass and
 //! with none, and the difference of both; `benches/listing_cost` does all of it.
