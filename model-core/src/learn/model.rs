@@ -96,7 +96,7 @@ impl FittedModel {
                 let each = explained.iter_mut().zip(rows).zip(outs.chunks_mut(width.max(1)));
                 for ((explained, row), out) in each {
                     explained.base += linear.add_contributions(row, out);
-                    explained.prediction = linear.predict(row) + explained.prediction;
+                    explained.prediction += linear.predict(row);
                 }
                 explained
             }
