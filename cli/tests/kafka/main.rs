@@ -5,6 +5,8 @@
 //! `HOMESTREAM_TEST_LISTINGS`, `HOMESTREAM_TEST_KILLS` and `HOMESTREAM_TEST_SEED` make a run
 //! longer or another one.
 
+#![allow(clippy::print_stdout, reason = "the figures of a run")]
+
 #[cfg(test)]
 mod answers;
 #[cfg(test)]

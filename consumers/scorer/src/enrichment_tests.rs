@@ -14,7 +14,7 @@ use schemas::{Codec, TopicNames};
 
 use super::*;
 use crate::metrics::ScorerMetrics;
-use crate::processor::Processor;
+use crate::processor::{Accepted, Processor};
 use crate::testing::{TODAY, listing, market, model_ref, pricing_model, sales};
 
 /// Rows by key, or an error; the keys that were asked for.
@@ -205,7 +205,14 @@ async fn a_price_says_how_good_its_external_facts_were() {
         let record = record(&bare);
         let mut accepted = processor.accept(&record).unwrap();
         let mut external = enricher.enrich([&mut accepted].into_iter()).await;
-        let outgoing = processor.price(&record, &accepted, external.remove(0)).unwrap();
+        let outgoing = processor
+            .price(vec![Accepted {
+                record: &record,
+                listing: &accepted,
+                external: external.remove(0),
+            }])
+            .unwrap()
+            .remove(0);
         codec.decode_price(outgoing.payload.as_deref().unwrap()).unwrap().estimate
     };
     use ExternalStatus::{Fresh, Missing, Stale, Unavailable};

@@ -30,5 +30,5 @@ mod testing;
 pub use dead_letter_limit::{DeadLetterLimit, LimitMet, SHARE_RECORDS};
 pub use enrichment::{Enricher, FactKind, FactsKey, FactsSource, TakenFact};
 pub use metrics::ScorerMetrics;
-pub use processor::Processor;
+pub use processor::{Accepted, Processor};
 pub use service::{SERVICE, ScorerConfig, ScorerContext, ScorerError, register, run};

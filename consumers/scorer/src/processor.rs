@@ -7,7 +7,7 @@ use model_core::date::EventDate;
 use model_core::engine::PricingEngine;
 use model_core::estimate::{ExternalFacts, PriceEstimate, PriceOutcome};
 use model_core::listing::{InvalidRecord, Listing, Sale};
-use model_core::market::Area;
+use model_core::market::{Area, MarketView};
 use platform_kafka::dead_letter::{Fault, dead_letter};
 use platform_kafka::{Header, Outgoing, Record};
 use platform_telemetry::{BatchTrace, RecordPlace, TRACEPARENT, TRACESTATE};
@@ -28,6 +28,20 @@ pub(crate) enum Outcome {
     Answered(Outgoing),
     /// The bytes as received, with the reason.
     DeadLetter(Outgoing),
+}
+
+/// Listings that are priced together: their market views stay in the second level cache.
+const PRICED_TOGETHER: usize = 32;
+
+/// A listing that can be priced.
+#[derive(Debug)]
+pub struct Accepted<'a> {
+    /// Where it comes from.
+    pub record: &'a Record,
+    /// What it says.
+    pub listing: &'a Listing,
+    /// What external sources had for it.
+    pub external: Vec<ExternalFacts>,
 }
 
 /// Prices listings and follows sales.
@@ -87,7 +101,11 @@ impl Processor {
     #[cfg(test)]
     pub(crate) fn listing(&mut self, record: &Record) -> Result<Outcome, EncodeError> {
         match self.accept(record) {
-            Ok(listing) => self.price(record, &listing, Vec::new()).map(Outcome::Answered),
+            Ok(listing) => {
+                let accepted = Accepted { record, listing: &listing, external: Vec::new() };
+                let mut answers = self.price(vec![accepted])?;
+                Ok(Outcome::Answered(answers.remove(0)))
+            }
             Err(dead_letter) => Ok(Outcome::DeadLetter(dead_letter)),
         }
     }
@@ -100,20 +118,52 @@ impl Processor {
         self.decode_listing(record).map_err(|unusable| self.dead_letter(record, &unusable))
     }
 
-    /// Prices a listing that was accepted from this record, and says what external sources
-    /// had for it.
+    /// Prices listings that were accepted from these records, and says what external sources had
+    /// for each; the answers are in the same order.
     ///
     /// # Errors
-    /// When the answer cannot be encoded: a defect of ours, not of the record.
-    pub fn price(
+    /// When an answer cannot be encoded: a defect of ours, not of the record.
+    pub fn price(&mut self, accepted: Vec<Accepted<'_>>) -> Result<Vec<Outgoing>, EncodeError> {
+        let mut answers = Vec::with_capacity(accepted.len());
+        let mut accepted = accepted.into_iter().peekable();
+        while accepted.peek().is_some() {
+            let together: Vec<Accepted<'_>> = accepted.by_ref().take(PRICED_TOGETHER).collect();
+            self.price_together(together, &mut answers)?;
+        }
+        Ok(answers)
+    }
+
+    fn price_together(
         &mut self,
+        accepted: Vec<Accepted<'_>>,
+        answers: &mut Vec<Outgoing>,
+    ) -> Result<(), EncodeError> {
+        let mut views = Vec::with_capacity(accepted.len());
+        for Accepted { listing, .. } in &accepted {
+            let (view, lookup) = self.cache.view(&mut self.engine, listing);
+            self.metrics.enrichment.with_label_values(&[lookup.label()]).inc();
+            views.push(view);
+        }
+        let listings: Vec<(&Listing, &MarketView)> = accepted
+            .iter()
+            .zip(&views)
+            .map(|(accepted, view)| (accepted.listing, &**view))
+            .collect();
+        let estimates = self.engine.price_batch(&listings);
+        for (Accepted { record, listing, external }, estimate) in
+            accepted.into_iter().zip(estimates)
+        {
+            answers.push(self.answer(record, listing, estimate.with_external_facts(external))?);
+        }
+        Ok(())
+    }
+
+    fn answer(
+        &self,
         record: &Record,
         listing: &Listing,
-        external: Vec<ExternalFacts>,
+        estimate: PriceEstimate,
     ) -> Result<Outgoing, EncodeError> {
-        let (view, lookup) = self.cache.view(&mut self.engine, listing);
-        self.metrics.enrichment.with_label_values(&[lookup.label()]).inc();
-        let estimate = self.engine.price_with(listing, &view).with_external_facts(external);
         self.count(&estimate);
         let version = estimate.model.as_ref().map_or("", |model| model.version.as_str());
         let id = estimate_id(&record.topic, record.partition, record.offset, version);

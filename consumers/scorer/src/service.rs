@@ -24,7 +24,7 @@ use self::succession::Succession;
 use crate::dead_letter_limit::{DeadLetterCount, DeadLetterLimit, LimitMet, SHARE_RECORDS};
 use crate::enrichment::Enricher;
 use crate::metrics::ScorerMetrics;
-use crate::processor::{Processor, trace_record};
+use crate::processor::{Accepted, Processor, trace_record};
 use crate::registry::RegistryFollower;
 use crate::sales_wait::SalesWait;
 
@@ -372,18 +372,21 @@ impl Service {
             batch.records.iter().map(|record| self.processor.accept(record)).collect();
         let external = self.context.enricher.enrich(accepted.iter_mut().flatten()).await;
         let mut external = external.into_iter();
+        let good = batch.records.iter().zip(&accepted).filter_map(|(record, accepted)| {
+            let listing = accepted.as_ref().ok()?;
+            Some(Accepted { record, listing, external: external.next().unwrap_or_default() })
+        });
+        let mut prices = self.processor.price(good.collect())?.into_iter();
         let mut outputs: Vec<Outgoing> = Vec::with_capacity(batch.records.len());
         for (record, accepted) in batch.records.iter().zip(accepted) {
             self.dead_letters.record(accepted.is_err());
-            outputs.push(match accepted {
-                Ok(listing) => {
-                    let external = external.next().unwrap_or_default();
-                    let mut price = self.processor.price(record, &listing, external)?;
+            match accepted {
+                Ok(_) => outputs.extend(prices.next().map(|mut price| {
                     trace_record(&trace, record, &mut price);
                     price
-                }
-                Err(dead_letter) => dead_letter,
-            });
+                })),
+                Err(dead_letter) => outputs.push(dead_letter),
+            }
         }
         timer.observe_duration();
         pipeline.answer(batch, outputs).await?;

@@ -3,6 +3,7 @@
 use super::intervals::intervals;
 use crate::calibration::Correction;
 use crate::estimate::{Comparable, Contribution, Price};
+use crate::learn::Explained;
 use crate::market::{MAX_NEARBY, MarketView};
 use crate::model::PricingModel;
 
@@ -57,6 +58,7 @@ fn from_prediction(
     }
 }
 
+/// The price that a model gives a feature vector, `parts` taking its contributions.
 pub(super) fn price(
     model: &PricingModel,
     features: &[f64],
@@ -65,6 +67,18 @@ pub(super) fn price(
     parts: &mut [f64],
 ) -> Price {
     let explained = model.predictor.explain(features, parts);
+    explained_price(model, features, correction, view, explained, parts)
+}
+
+/// [`price`] where the predictor has been asked already.
+pub(super) fn explained_price(
+    model: &PricingModel,
+    features: &[f64],
+    correction: &Correction,
+    view: &MarketView,
+    explained: Explained,
+    parts: &[f64],
+) -> Price {
     let errors = (correction.error_low, correction.error_high);
     let numbers = from_prediction(model, features, explained.prediction, correction.level, errors);
     let base = explained.base.exp();

@@ -276,14 +276,70 @@ impl PricingEngine {
 
     /// Prices a listing with a view of its facts and date that is still valid.
     pub fn price_with(&mut self, listing: &Listing, view: &MarketView) -> PriceEstimate {
-        let appraisal = self.appraise(listing, view);
-        let outcome = match appraisal {
-            None => {
-                no_estimate(NoEstimateReason::NoChampion, "no model version is champion".to_owned())
-            }
+        let outcome = match self.appraise(listing, view) {
+            None => no_champion(),
             Some((_, Some(refusal))) => no_estimate(refusal.reason, refusal.detail),
             Some((price, None)) => PriceOutcome::Priced(Box::new(price)),
         };
+        self.estimate(listing, outcome)
+    }
+
+    /// [`PricingEngine::price_with`] of several listings, the same bit for bit, for less than the
+    /// price of each: the champion's trees are gone through once for all.
+    pub fn price_batch(&mut self, listings: &[(&Listing, &MarketView)]) -> Vec<PriceEstimate> {
+        let Some(outcomes) = self.outcomes(listings) else {
+            return listings
+                .iter()
+                .map(|(listing, _)| self.estimate(listing, no_champion()))
+                .collect();
+        };
+        let each = listings.iter().zip(outcomes);
+        each.map(|((listing, _), outcome)| self.estimate(listing, outcome)).collect()
+    }
+
+    /// `None` while there is no champion.
+    fn outcomes(&mut self, listings: &[(&Listing, &MarketView)]) -> Option<Vec<PriceOutcome>> {
+        let mut corrections = Vec::with_capacity(listings.len());
+        let mut rows = Vec::with_capacity(listings.len());
+        for (listing, view) in listings {
+            self.follow_errors(listing.listed_on);
+            let champion = self.champion.as_mut()?;
+            let mut row = Vec::with_capacity(champion.model.spec.len());
+            champion.model.spec.encode(&listing.facts, listing.listed_on, view, &mut row);
+            rows.push(row);
+            corrections.push(champion.errors.as_of(listing.listed_on));
+        }
+        let model = &self.champion.as_ref()?.model;
+        let width = model.spec.len();
+        let rows_by_reference: Vec<&[f64]> = rows.iter().map(Vec::as_slice).collect();
+        let mut parts = vec![0.0; listings.len() * width];
+        let explained = model.predictor.explain_batch(&rows_by_reference, &mut parts, width);
+        let parts = parts.chunks(width.max(1));
+        let each = listings.iter().zip(&rows).zip(&corrections).zip(explained).zip(parts);
+        let outcomes = each.map(|(((((listing, view), row), correction), explained), parts)| {
+            match self.refusal(model, listing, view) {
+                Some(refusal) => no_estimate(refusal.reason, refusal.detail),
+                None => PriceOutcome::Priced(Box::new(answer::explained_price(
+                    model, row, correction, view, explained, parts,
+                ))),
+            }
+        });
+        Some(outcomes.collect())
+    }
+
+    /// What speaks against pricing a listing.
+    fn refusal(
+        &self,
+        model: &PricingModel,
+        listing: &Listing,
+        view: &MarketView,
+    ) -> Option<Refusal> {
+        check_domain(&model.spec.domain, &listing.currency, &listing.facts)
+            .and_then(|()| check_nearby(self.index.params(), view))
+            .err()
+    }
+
+    fn estimate(&self, listing: &Listing, outcome: PriceOutcome) -> PriceEstimate {
         let champion = self.champion.as_ref();
         PriceEstimate {
             listing_key: listing.key.clone(),
@@ -304,11 +360,8 @@ impl PricingEngine {
         view: &MarketView,
     ) -> Option<(Price, Option<Refusal>)> {
         self.follow_errors(listing.listed_on);
+        let refusal = self.refusal(&self.champion.as_ref()?.model, listing, view);
         let champion = self.champion.as_mut()?;
-        let domain = &champion.model.spec.domain;
-        let refusal = check_domain(domain, &listing.currency, &listing.facts)
-            .and_then(|()| check_nearby(self.index.params(), view))
-            .err();
         let model = &champion.model;
         model.spec.encode(&listing.facts, listing.listed_on, view, &mut self.row);
         let correction = champion.errors.as_of(listing.listed_on);
@@ -330,6 +383,10 @@ pub struct Refusal {
     pub reason: NoEstimateReason,
     /// What was missing, in words.
     pub detail: String,
+}
+
+fn no_champion() -> PriceOutcome {
+    no_estimate(NoEstimateReason::NoChampion, "no model version is champion".to_owned())
 }
 
 fn no_estimate(reason: NoEstimateReason, detail: String) -> PriceOutcome {

@@ -346,6 +346,28 @@ fn shuffled(seed: u64, listing: &Listing) -> (String, String) {
     (bits(&through_view), bits(&engine.price(listing)))
 }
 
+#[test]
+fn a_batch_is_priced_as_each_of_it_alone() {
+    let mut listings: Vec<Listing> =
+        (0..70).map(|subject| listing(subject, TODAY.plus_days(subject as i32 % 9 - 4))).collect();
+    listings[3].currency = "EUR".into();
+    listings[40].facts.living_area = None;
+    let (mut alone, mut together) = (ready(), ready());
+    let views: Vec<MarketView> =
+        listings.iter().map(|listing| together.view(&listing.facts, listing.listed_on)).collect();
+    let batch: Vec<(&Listing, &MarketView)> = listings.iter().zip(&views).collect();
+    let estimates = together.price_batch(&batch);
+    assert_eq!(estimates.len(), listings.len());
+    assert_eq!(estimates.iter().filter(|estimate| estimate.price().is_none()).count(), 2);
+    for (listing, estimate) in listings.iter().zip(&estimates) {
+        assert_eq!(bits(estimate), bits(&alone.price(listing)));
+    }
+    assert!(together.price_batch(&[]).is_empty());
+    let unserved = engine().price_batch(&batch[..2]);
+    assert!(unserved.iter().all(|estimate| estimate.price().is_none()));
+    assert_eq!(unserved.len(), 2);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 

@@ -192,6 +192,27 @@ impl FlatTrees {
         Explained { prediction: added.total, base: self.mean + added.rounding }
     }
 
+    /// See [`super::FittedModel::explain_batch`].
+    pub fn explain_batch(&self, rows: &[&[f64]], outs: &mut [f64], width: usize) -> Vec<Explained> {
+        outs.fill(0.0);
+        let compiled =
+            self.compiled.as_ref().and_then(|compiled| compiled.explain_batch(rows, outs, width));
+        match compiled {
+            Some(added) => added
+                .into_iter()
+                .map(|added| Explained {
+                    prediction: added.total,
+                    base: self.mean + added.rounding,
+                })
+                .collect(),
+            None => rows
+                .iter()
+                .zip(outs.chunks_mut(width.max(1)))
+                .map(|(row, out)| self.explain(row, out))
+                .collect(),
+        }
+    }
+
     /// See [`super::FittedModel::validate`].
     ///
     /// # Errors

@@ -82,7 +82,7 @@ async fn listed(world: &World, options: &[&str]) -> Vec<Value> {
 }
 
 fn list(world: &World, options: &[&str]) -> Vec<Value> {
-    let arguments = [&["dlq", "list", "--json", "--limit", "10000"], options].concat();
+    let arguments = [&["dlq", "list", "--json", "--limit", "1000000"], options].concat();
     let out = world.succeed(&arguments);
     out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

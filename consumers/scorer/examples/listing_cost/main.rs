@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Stages: `decode`, `index`, `features`, `trees`, `price` (features, trees, interval and
-//! comparables), `encode`, and `whole`, which is [`Processor::listing`] without a broker. Every
+//! comparables), `encode`, and `whole`, which is [`Processor::accept`] and [`Processor::price`] without a broker. Every
 //! listing is new, so that the enrichment cache misses. Prints the least and the median of the
 //! passes, nanoseconds of processor time a listing. Instructions: `valgrind --tool=callgrind`, with one pass and
 //! with none, and the difference of both; `benches/listing_cost` does all of it.
@@ -32,7 +32,7 @@ use model_core::training::{TrainingArchive, TrainingParams, train};
 use platform_kafka::Record;
 use rustix::time::{ClockId, clock_gettime};
 use schemas::{Codec, TopicNames, estimate_id};
-use scorer::{Processor, ScorerMetrics};
+use scorer::{Accepted, Processor, ScorerMetrics};
 
 /// As the binary has it.
 #[global_allocator]
@@ -44,6 +44,8 @@ const LISTED_UNTIL: &str = "1996-10-01";
 /// Times that each listing comes, every time under another key.
 const COPIES: usize = 2;
 const TOPIC: &str = "homes.listings.v1";
+/// Listings of a batch, as the service reads them.
+const BATCH: usize = 500;
 const CACHE_BYTES: u64 = 64 << 20;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -196,11 +198,17 @@ fn measure(stage: &str, setup: &Setup, passes: usize) -> Result<(), Box<dyn Erro
             })
         }
         "trees" => {
-            let mut parts = vec![0.0; setup.model.spec.len()];
+            let width = setup.model.spec.len();
+            let rows = feature_rows(&setup.estimates()?);
+            let chunks: Vec<Vec<&[f64]>> =
+                rows.chunks(BATCH).map(|rows| rows.iter().map(Vec::as_slice).collect()).collect();
+            let mut parts = vec![0.0; BATCH * width];
             let model = &setup.model;
-            report(passes, &feature_rows(&setup.estimates()?), |row| {
-                let explained = model.predictor.explain(row, &mut parts);
-                Some((explained, model.scale.predict(row)))
+            report_batches(passes, &chunks, rows.len(), |rows| {
+                let parts = parts.get_mut(..rows.len() * width)?;
+                let explained = model.predictor.explain_batch(rows, parts, width);
+                let scales: Vec<f64> = rows.iter().map(|row| model.scale.predict(row)).collect();
+                Some((explained, scales))
             })
         }
         "price" => {
@@ -218,13 +226,21 @@ fn measure(stage: &str, setup: &Setup, passes: usize) -> Result<(), Box<dyn Erro
                 .map(|pass| setup.records(pass))
                 .collect::<Result<Vec<_>, _>>()?;
             let mut processor = setup.processor()?;
-            let mut stage = |record: &Record| {
-                let listing = processor.accept(record).ok()?;
-                processor.price(record, &listing, Vec::new()).ok()
-            };
-            let passes = records.iter().take(passes);
-            let times = passes.map(|records| time(records, &mut stage));
-            print(listings.len(), times.collect::<Result<_, _>>()?);
+            let mut stage =
+                |records: &&[Record]| {
+                    let listings: Option<Vec<Listing>> =
+                        records.iter().map(|record| processor.accept(record).ok()).collect();
+                    let listings = listings?;
+                    let accepted = records.iter().zip(&listings).map(|(record, listing)| {
+                        Accepted { record, listing, external: Vec::new() }
+                    });
+                    processor.price(accepted.collect()).ok()
+                };
+            let passes = records.iter().take(passes).map(|records| {
+                let batches: Vec<&[Record]> = records.chunks(BATCH).collect();
+                time(&batches, records.len(), &mut stage)
+            });
+            print(listings.len(), passes.collect::<Result<_, Box<dyn Error>>>()?);
             Ok(())
         }
         other => Err(format!("unknown stage {other}").into()),
@@ -239,10 +255,20 @@ fn feature_rows(estimates: &[PriceEstimate]) -> Vec<Vec<f64>> {
 fn report<I, O>(
     passes: usize,
     inputs: &[I],
+    stage: impl FnMut(&I) -> Option<O>,
+) -> Result<(), Box<dyn Error>> {
+    report_batches(passes, inputs, inputs.len(), stage)
+}
+
+/// [`report`] where an input is a batch of listings, `n_listings` in all.
+fn report_batches<I, O>(
+    passes: usize,
+    batches: &[I],
+    n_listings: usize,
     mut stage: impl FnMut(&I) -> Option<O>,
 ) -> Result<(), Box<dyn Error>> {
-    let times = (0..passes).map(|_| time(inputs, &mut stage));
-    print(inputs.len(), times.collect::<Result<_, _>>()?);
+    let times = (0..passes).map(|_| time(batches, n_listings, &mut stage));
+    print(n_listings, times.collect::<Result<_, _>>()?);
     Ok(())
 }
 
@@ -251,16 +277,17 @@ fn processor_time() -> Result<Duration, Box<dyn Error>> {
     Ok(Duration::try_from(clock_gettime(ClockId::ProcessCPUTime))?)
 }
 
-/// Nanoseconds of processor time an input.
+/// Nanoseconds of processor time a listing.
 fn time<I, O>(
     inputs: &[I],
+    n_listings: usize,
     stage: &mut impl FnMut(&I) -> Option<O>,
 ) -> Result<f64, Box<dyn Error>> {
     let start = processor_time()?;
     for input in inputs {
         black_box(stage(black_box(input)).ok_or("an input failed")?);
     }
-    Ok((processor_time()? - start).as_nanos() as f64 / inputs.len() as f64)
+    Ok((processor_time()? - start).as_nanos() as f64 / n_listings as f64)
 }
 
 fn print(n_listings: usize, mut times: Vec<f64>) {

@@ -20,7 +20,11 @@ mod segment;
 use super::precision::{Added, InSingle, Precision, Sum};
 use super::trees::TreeParts;
 use paths::{Paths, Sums};
-use segment::{LINE, Mask, Segment};
+use segment::{Begun, LINE, Mask, Segment};
+
+/// Rows that go through a block of trees together: what is known of them fits the second level
+/// cache beside the block.
+const ROWS: usize = 32;
 
 /// Compiled trees; models whose trees have more than 64 leaves have no such form.
 #[derive(Clone, Debug)]
@@ -87,6 +91,36 @@ impl Compiled {
         }
     }
 
+    /// [`Compiled::explain`] of several rows, tree by tree: a block of trees is read from memory
+    /// once for all of them. Adds the contributions of each row to its part of `outs`, shape
+    /// `(rows.len(), width)`.
+    pub(super) fn explain_batch(
+        &self,
+        rows: &[&[f64]],
+        outs: &mut [f64],
+        width: usize,
+    ) -> Option<Vec<Added>> {
+        let paths = self.paths.as_ref()?;
+        Some(match self.precision {
+            Precision::Double => self.sums_explained::<f64>(paths, rows, outs, width),
+            Precision::Single => self.sums_explained::<InSingle>(paths, rows, outs, width),
+        })
+    }
+
+    fn sums_explained<S: Sum>(
+        &self,
+        paths: &Paths,
+        rows: &[&[f64]],
+        outs: &mut [f64],
+        width: usize,
+    ) -> Vec<Added> {
+        let base = S::start(self.base);
+        match &self.masks {
+            Masks::UpTo32(segments) => explain_batch(base, segments, paths, rows, outs, width),
+            Masks::UpTo64(segments) => explain_batch(base, segments, paths, rows, outs, width),
+        }
+    }
+
     /// Memory it takes.
     #[cfg(test)]
     pub(super) fn n_bytes(&self) -> usize {
@@ -121,18 +155,71 @@ fn explain<M: Mask, S: Sum>(
     let mut sums = Sums::default();
     for segment in segments {
         segment.for_each_block(row, |masks, values| {
-            let mut leaves = [0; LINE];
-            let values = values.chunks_exact(M::LEAVES);
-            for ((mask, values), leaf) in masks.iter().zip(values).zip(&mut leaves) {
-                *leaf = mask.leftmost() % M::LEAVES;
-                sum = sum.plus(values[*leaf]);
-            }
+            let leaves = take_leaves(masks, values, &mut sum);
             paths.add(first_tree, &leaves, &mut sums);
             first_tree += LINE;
         });
     }
     paths.finish(&sums, out);
     sum.added()
+}
+
+/// A row on its way through all trees.
+struct OnItsWay<M, S> {
+    begun: Begun<M>,
+    sum: S,
+    sums: Sums,
+}
+
+fn explain_batch<M: Mask, S: Sum>(
+    base: S,
+    segments: &[Segment<M>],
+    paths: &Paths,
+    rows: &[&[f64]],
+    outs: &mut [f64],
+    width: usize,
+) -> Vec<Added> {
+    let mut added = Vec::with_capacity(rows.len());
+    let mut ways: Vec<OnItsWay<M, S>> = (0..rows.len().min(ROWS))
+        .map(|_| OnItsWay { begun: Begun::default(), sum: base, sums: Sums::default() })
+        .collect();
+    for (rows, outs) in rows.chunks(ROWS).zip(outs.chunks_mut((ROWS * width).max(1))) {
+        let ways = &mut ways[..rows.len()];
+        for way in ways.iter_mut() {
+            (way.sum, way.sums) = (base, Sums::default());
+        }
+        let mut first_tree = 0;
+        for segment in segments {
+            for (way, row) in ways.iter_mut().zip(rows) {
+                segment.begin(row, &mut way.begun);
+            }
+            for (block, values) in segment.blocks().enumerate() {
+                for way in ways.iter_mut() {
+                    let masks = segment.masks(&way.begun, block);
+                    let leaves = take_leaves(&masks, values, &mut way.sum);
+                    paths.add(first_tree, &leaves, &mut way.sums);
+                }
+                first_tree += LINE;
+            }
+        }
+        for (way, out) in ways.iter().zip(outs.chunks_mut(width.max(1))) {
+            paths.finish(&way.sums, out);
+            added.push(way.sum.added());
+        }
+    }
+    added
+}
+
+/// The leaves that masks leave; their values are added to the sum.
+#[inline(always)]
+fn take_leaves<M: Mask, S: Sum>(masks: &[M; LINE], values: &[f64], sum: &mut S) -> [usize; LINE] {
+    let mut leaves = [0; LINE];
+    let values = values.chunks_exact(M::LEAVES);
+    for ((mask, values), leaf) in masks.iter().zip(values).zip(&mut leaves) {
+        *leaf = mask.leftmost() % M::LEAVES;
+        *sum = sum.plus(values[*leaf]);
+    }
+    leaves
 }
 
 #[cfg(test)]

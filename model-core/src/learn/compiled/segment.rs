@@ -58,6 +58,21 @@ pub(super) struct Line<M>(pub(super) [M; LINE]);
 #[repr(C, align(64))]
 struct Leaves<M>([M; TREES]);
 
+/// How far a row has come in a segment: what is left of its trees before the lines of its last
+/// dense columns are taken.
+pub(super) struct Begun<M> {
+    leaves: Leaves<M>,
+    found: [State; COLUMNS],
+    n_found: usize,
+}
+
+impl<M: Mask> Default for Begun<M> {
+    fn default() -> Self {
+        let leaves = Leaves([M::ALL; TREES]);
+        Self { leaves, found: [State::default(); COLUMNS], n_found: 0 }
+    }
+}
+
 /// A split at which the row goes right.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step<M> {
@@ -180,24 +195,41 @@ impl<M: Mask> Segment<M> {
     /// Tells `visit` the masks that `row` leaves of each block of trees, and the leaves' values.
     #[inline(always)]
     pub(super) fn for_each_block(&self, row: &[f64], mut visit: impl FnMut(&[M; LINE], &[f64])) {
-        let mut leaves = Leaves([M::ALL; TREES]);
-        let mut found = [State::default(); COLUMNS];
+        let mut begun = Begun::default();
+        self.begin(row, &mut begun);
+        for (block, values) in self.blocks().enumerate() {
+            visit(&self.masks(&begun, block), values);
+        }
+    }
+
+    /// The values of the leaves, block by block.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = &[f64]> {
+        self.values.chunks_exact(M::LEAVES * LINE)
+    }
+
+    /// Takes all that is not taken block by block.
+    #[inline(always)]
+    pub(super) fn begin(&self, row: &[f64], begun: &mut Begun<M>) {
+        let Begun { leaves, found, n_found } = begun;
+        leaves.0.fill(M::ALL);
         for columns in self.sparse.chunks(COLUMNS) {
-            self.take_steps(columns, row, &mut found, &mut leaves);
+            self.take_steps(columns, row, found, leaves);
         }
-        let mut n_found = 0;
+        *n_found = 0;
         for columns in self.dense.chunks(COLUMNS) {
-            if n_found > 0 {
-                self.take_lines(&found, &mut leaves);
+            if *n_found > 0 {
+                self.take_lines(found, leaves);
             }
-            n_found = columns.len();
-            self.take_steps(columns, row, &mut found, &mut leaves);
+            *n_found = columns.len();
+            self.take_steps(columns, row, found, leaves);
         }
-        let blocks = self.values.chunks_exact(M::LEAVES * LINE);
-        let leaves = leaves.0.as_chunks().0;
-        for (block, (masks, values)) in leaves.iter().zip(blocks).enumerate() {
-            visit(&self.with_lines(masks, &found[..n_found], block), values);
-        }
+    }
+
+    /// The masks that a row leaves of a block of trees.
+    #[inline(always)]
+    pub(super) fn masks(&self, begun: &Begun<M>, block: usize) -> [M; LINE] {
+        let masks = &begun.leaves.0.as_chunks().0[block];
+        self.with_lines(masks, &begun.found[..begun.n_found], block)
     }
 
     /// Finds the states of up to [`COLUMNS`] columns, and takes their steps.

@@ -125,6 +125,24 @@ fn check_rows(trees: &FlatTrees, rows: &[Vec<f64>]) -> Result<(), TestCaseError>
         trees.explain(row, &mut short);
         prop_assert_eq!(short[0], out[0]);
     }
+    check_batch(trees, rows)
+}
+
+/// A batch says of each row what the row alone does, bit for bit.
+fn check_batch(trees: &FlatTrees, rows: &[Vec<f64>]) -> Result<(), TestCaseError> {
+    let width = trees.n_features() + 1;
+    for n_rows in [0, 1, ROWS, 2 * ROWS + 3] {
+        let batch: Vec<&[f64]> = rows.iter().cycle().take(n_rows).map(Vec::as_slice).collect();
+        let mut outs = vec![7.0; n_rows * width];
+        let explained = trees.explain_batch(&batch, &mut outs, width);
+        prop_assert_eq!(explained.len(), n_rows);
+        for ((row, of_batch), out) in batch.iter().zip(explained).zip(outs.chunks(width)) {
+            let mut expected = vec![7.0; width];
+            let alone = trees.explain(row, &mut expected);
+            prop_assert_eq!(format!("{:?}", of_batch), format!("{:?}", alone));
+            prop_assert_eq!(format!("{:?}", out), format!("{:?}", expected));
+        }
+    }
     Ok(())
 }
 
