@@ -11,6 +11,8 @@ use rdkafka::config::RDKafkaLogLevel;
 use crate::error::{KafkaError, is_secret};
 use crate::publisher::MAX_RECORD_BYTES;
 
+/// Pause before a transactional request is sent again.
+const TRANSACTION_RETRY_MS: &str = "10";
 /// How long the embedded broker holds back an empty answer. It holds it for the
 /// whole time even when a record arrives meanwhile, so this is the price of one
 /// hop in the worst case; each idle reader costs one request in this time.
@@ -198,6 +200,12 @@ impl BrokerConfig {
     ) -> Result<ClientConfig, KafkaError> {
         let mut producer = self.producer()?;
         let timeout = timeout.as_millis().to_string();
+        // The user's own setting stays.
+        if producer.get("retry.backoff.ms").is_none() {
+            // A transaction that begins while the brokers still finish the one before is put off
+            // by this much: by the library's own 100 ms every third commit waited.
+            producer.set("retry.backoff.ms", TRANSACTION_RETRY_MS);
+        }
         producer
             .set("transactional.id", transactional_id)
             .set("transaction.timeout.ms", &timeout)

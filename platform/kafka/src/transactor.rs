@@ -30,6 +30,8 @@ use crate::record::{NextOffset, Outgoing};
 const ATTEMPT: Duration = Duration::from_secs(5);
 /// Between two attempts at a call that the library calls retriable.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
+/// Between two looks at whether all records are stored.
+const STORED_PAUSE: Duration = Duration::from_micros(200);
 /// How long to wait before asking again whether a full queue has room.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(5);
 
@@ -245,10 +247,19 @@ impl Transactor {
     /// Ends the transaction: its records become visible. Blocks.
     pub(crate) fn commit_records(&self) -> Result<(), Fault> {
         let deadline = Instant::now() + self.timeout;
+        self.await_stored(deadline);
         retried(deadline, || self.producer.commit_transaction(ATTEMPT))
             .map_err(|error| self.explained(&error))?;
         self.tell();
         Ok(())
+    }
+
+    /// Waits until no record is under way. To commit does so too, but in steps of 100 ms: it
+    /// waits for a report that the polling thread may have taken already.
+    fn await_stored(&self, deadline: Instant) {
+        while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
+            std::thread::sleep(STORED_PAUSE);
+        }
     }
 
     /// Takes the transaction's records back. Blocks.
