@@ -25,7 +25,21 @@ impl Default for TraceSettings {
 }
 
 impl TraceSettings {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// The first [`SettingsError`] found.
     pub(super) fn check(&self) -> Result<(), SettingsError> {
+        let endpoint = self.otlp_endpoint.as_str();
+        if !["http://", "https://"].iter().any(|scheme| endpoint.starts_with(scheme))
+            && !endpoint.is_empty()
+        {
+            return Err(SettingsError::Value {
+                setting: "traces.otlp_endpoint",
+                value: format!("{endpoint:?}"),
+                expected: "an address such as http://HOST:4318, or nothing",
+            });
+        }
         if (0.0..=1.0).contains(&self.batch_share) {
             return Ok(());
         }
@@ -58,6 +72,16 @@ mod tests {
             assert!(error.contains("traces.batch_share"), "{error}");
         }
         assert!(TraceSettings::default().check().is_ok());
+    }
+
+    #[test]
+    fn an_endpoint_that_is_no_address_is_told_before_anything_starts() {
+        for endpoint in ["collector", "collector:4318", "ftp://collector"] {
+            let settings =
+                TraceSettings { otlp_endpoint: endpoint.to_owned(), ..Default::default() };
+            let error = settings.check().unwrap_err().to_string();
+            assert!(error.contains("traces.otlp_endpoint"), "{error}");
+        }
     }
 
     #[test]

@@ -41,6 +41,30 @@ async fn kill_scorers(name: &str, settings: &[(&str, &str)]) {
     assert!(scorers.iter_mut().all(Scorer::is_running));
 }
 
+/// Its partitions and its transaction are taken from it meanwhile, and it does not know.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scorer_that_was_frozen_comes_back_and_repeats_nothing() {
+    let listings = number("HOMESTREAM_TEST_LISTINGS", 20_000) as usize;
+    let world = World::new("frozen", LOADED, "0").await;
+    let mut answers = Answers::follow(&world);
+    let mut scorers: Vec<Scorer> =
+        (0..2).map(|which| world.scorer(&format!("scorer-{which}"), &[])).collect();
+    answers.read_until(LOADED).await;
+    for scorer in &mut scorers {
+        scorer.logged("assigned").await;
+    }
+    let during = Duration::from_secs(30);
+    let publishing = tokio::spawn(Arc::clone(&world).publish("frozen", listings, during));
+    answers.read_until(LOADED + listings / 10).await;
+    // Longer than the session (6 s) and a transaction (10 s) last.
+    scorers[0].freeze();
+    answers.read_for(Duration::from_secs(14)).await;
+    scorers[0].thaw();
+    publishing.await.unwrap();
+    answers.assert_exactly_once(LOADED + listings).await;
+    assert!(scorers.iter_mut().all(Scorer::is_running), "{}", scorers[0].log());
+}
+
 /// Needs three brokers that the project's script has started.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_brokers_lose_nothing_and_repeat_nothing() {

@@ -17,6 +17,8 @@ use tempfile::TempDir;
 
 /// Longest wait for anything: far above what it takes, so that only a hang reaches it.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(420);
+/// Between two looks at a process.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Records of one publication.
 const CHUNK: usize = 250;
 
@@ -205,13 +207,25 @@ impl Scorer {
         self.exit_code().await
     }
 
+    /// Stops the process without its knowledge, as a starved machine does.
+    pub(crate) fn freeze(&self) {
+        kill_process(Pid::from_child(&self.process), Signal::STOP).unwrap();
+    }
+
+    /// Lets it go on.
+    pub(crate) fn thaw(&self) {
+        kill_process(Pid::from_child(&self.process), Signal::CONT).unwrap();
+    }
+
     /// Waits until the process ends by itself; its exit code.
     pub(crate) async fn exit_code(&mut self) -> Option<i32> {
+        let until = tokio::time::Instant::now() + DEADLINE;
         loop {
             if let Some(status) = self.process.try_wait().unwrap() {
                 return status.code();
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            assert!(tokio::time::Instant::now() < until, "it goes on: {}", self.log());
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 
@@ -226,9 +240,11 @@ impl Scorer {
 
     /// Waits until the log says something.
     pub(crate) async fn logged(&mut self, text: &str) {
+        let until = tokio::time::Instant::now() + DEADLINE;
         while !self.log().contains(text) {
             assert!(self.is_running(), "the scorer ended: {}", self.log());
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            assert!(tokio::time::Instant::now() < until, "no {text:?} in: {}", self.log());
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 

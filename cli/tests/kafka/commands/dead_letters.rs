@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
 
 use model_core::listing::Listing;
 use platform_kafka::dead_letter::{Fault, dead_letter};
 use platform_kafka::{
     Follower, FollowerEvent, Outgoing, Progress, Publisher, Record, await_stable,
+    topic_record_counts,
 };
 use serde_json::Value;
 
@@ -234,13 +234,27 @@ async fn a_transaction_of_a_scorer_hides_no_replay_from_the_next() {
     let letters = (0..60).map(|number| letter(&world, number, Some(listing(&world, number))));
     publish(&world, letters.collect()).await;
     // In every partition the scorer's transaction begins before the markers.
+    let stored = stored(&world).await;
     let hostile =
         |number: usize| Outgoing::new(world.topics.listings(), format!("x-{number}"), "x");
     publish(&world, (0..60).map(hostile).collect()).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    until_stored(&world, stored + 60).await;
     let mine = ["dlq", "replay", "--reason", "truncated,out_of_range"];
     assert!(world.succeed(&mine).starts_with("60 dead letters sent again\n"));
     assert_eq!(world.succeed(&mine), "0 dead letters sent again\n");
+}
+
+/// Records of the dead-letter topic, those of open transactions among them.
+async fn stored(world: &World) -> u64 {
+    let topic = world.topics.dead_letters();
+    topic_record_counts(&world.broker, &[&*topic]).await.unwrap()[&*topic]
+}
+
+async fn until_stored(world: &World, count: u64) {
+    let until = tokio::time::Instant::now() + DEADLINE;
+    while stored(world).await < count {
+        assert!(tokio::time::Instant::now() < until, "fewer than {count} dead letters");
+    }
 }
 
 fn listing(world: &World, number: usize) -> Vec<u8> {
