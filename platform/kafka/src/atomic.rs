@@ -41,11 +41,10 @@ impl AtomicPublisher {
                 reason: "it knows none: give --brokers".to_owned(),
             });
         }
-        let (opening, id) = (config.clone(), transactional_id.to_owned());
-        let (transactional_id, brokers) = (id.clone(), config.bootstrap_servers.clone());
-        let open = move || Transactor::open(&opening, &id, TIMEOUT, Progress::new());
-        let transactor = blocking(open).await?;
-        Ok(Self { transactor, transactional_id, brokers })
+        let transactor =
+            Transactor::open(config, transactional_id, TIMEOUT, Progress::new()).await?;
+        let transactional_id = transactional_id.to_owned();
+        Ok(Self { transactor, transactional_id, brokers: config.bootstrap_servers.clone() })
     }
 
     /// Publishes a batch; readers of committed records see all of it or nothing, partition
@@ -58,17 +57,15 @@ impl AtomicPublisher {
         for (index, record) in batch.iter().enumerate() {
             check(index, record).map_err(|error| self.failed(&error.to_string()))?;
         }
-        let sent = self.send(batch).await;
-        let transactor = self.transactor.clone();
-        let ended = blocking(move || {
-            let outcome = sent.and_then(|()| transactor.commit_records());
-            if outcome.is_err() {
-                // What cannot even be aborted is aborted by the broker in time.
-                drop(transactor.abort());
-            }
-            Ok(outcome)
-        });
-        match ended.await? {
+        let ended = match self.send(batch).await {
+            Ok(()) => self.transactor.commit_records().await,
+            Err(fault) => Err(fault),
+        };
+        if ended.is_err() {
+            // What cannot even be aborted is aborted by the broker in time.
+            drop(self.transactor.abort().await);
+        }
+        match ended {
             Ok(()) => Ok(()),
             Err(Fault::Fenced(reason)) => {
                 let transactional_id = self.transactional_id.clone();
@@ -95,13 +92,4 @@ impl AtomicPublisher {
             reason: reason.to_owned(),
         }
     }
-}
-
-/// Runs what waits for brokers on a thread that may block.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, KafkaError> + Send + 'static,
-) -> Result<T, KafkaError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| KafkaError::Closed { what: "the thread of a transaction" })?
 }

@@ -1,10 +1,11 @@
 //! A transactional producer: records and the offsets they come from become visible
 //! together or not at all.
 //!
-//! The calls block while the brokers answer, so they run on a blocking thread; see
-//! [`Pipeline`](crate::Pipeline) for who waits for them. What the client library
+//! The client library's calls block while the brokers answer, so each runs on a blocking
+//! thread; see [`Pipeline`](crate::Pipeline) for who waits for them. What the library
 //! calls *retriable* is retried here; *abortable* and *fatal* are told apart for the
-//! caller as [`Fault`].
+//! caller as [`Fault`]. A call that does not keep to its time-out is left alone, and its
+//! producer with it: that is fatal, too.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -28,10 +29,14 @@ use crate::record::{NextOffset, Outgoing};
 
 /// One attempt at a call; what takes longer is asked again until its deadline.
 const ATTEMPT: Duration = Duration::from_secs(5);
+/// How much longer than an attempt should take a call may take. The library looks up the
+/// coordinator of a group without a time-out: when a broker dies at the wrong moment, to
+/// send offsets never returns.
+const GRACE: Duration = Duration::from_secs(5);
 /// Between two attempts at a call that the library calls retriable.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
-/// Between two looks at whether all records are stored.
-const STORED_PAUSE: Duration = Duration::from_micros(200);
+/// Between two looks at whether all records are stored, if no report comes.
+const STORED_PAUSE: Duration = Duration::from_millis(1);
 /// How long to wait before asking again whether a full queue has room.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(5);
 
@@ -172,10 +177,21 @@ impl ProducerContext for Context {
     }
 }
 
+type Client = ThreadedProducer<Context>;
+
+/// Why a call did not succeed.
+#[derive(Debug, thiserror::Error)]
+enum CallError {
+    #[error(transparent)]
+    Client(ClientError),
+    #[error("the client library did not return from {call} within {}s", limit.as_secs_f64())]
+    Stuck { call: &'static str, limit: Duration },
+}
+
 /// A transactional producer. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Transactor {
-    producer: Arc<ThreadedProducer<Context>>,
+    producer: Arc<Client>,
     progress: Progress,
     /// How long brokers keep a transaction open that nobody ends.
     timeout: Duration,
@@ -184,7 +200,7 @@ pub(crate) struct Transactor {
 impl Transactor {
     /// Makes the producer and takes the transactional id over: a transaction that an
     /// earlier owner left open is aborted, and that owner is fenced.
-    pub(crate) fn open(
+    pub(crate) async fn open(
         config: &BrokerConfig,
         transactional_id: &str,
         timeout: Duration,
@@ -197,7 +213,9 @@ impl Transactor {
             .map_err(|error| KafkaError::of_creation(&config.bootstrap_servers, error))?;
         let opened = Self { producer: Arc::new(producer), progress, timeout };
         let deadline = Instant::now() + timeout.max(Duration::from_secs(30));
-        retried(deadline, || opened.producer.init_transactions(ATTEMPT)).map_err(|error| {
+        let initialised =
+            opened.call("init_transactions", deadline, |client| client.init_transactions(ATTEMPT));
+        initialised.await.map_err(|error| {
             let detail = opened.context().journal.take_last_error();
             KafkaError::Transaction {
                 transactional_id: transactional_id.to_owned(),
@@ -212,7 +230,7 @@ impl Transactor {
     /// Begins a transaction.
     pub(crate) fn begin(&self) -> Result<(), Fault> {
         *lock(&self.context().stored) = Stored::default();
-        self.producer.begin_transaction().map_err(|error| self.fault(&error))
+        self.producer.begin_transaction().map_err(|error| self.fault(&CallError::Client(error)))
     }
 
     /// Hands a record to the send queue, waiting for room.
@@ -226,29 +244,34 @@ impl Transactor {
                     client_record = rejected;
                     let _ = tokio::time::timeout(QUEUE_FULL_PAUSE, room).await;
                 }
-                Err((error, _)) => return Err(self.explained(&error)),
+                Err((error, _)) => return Err(self.explained(&CallError::Client(error))),
             }
         }
     }
 
-    /// Ends the transaction: its records and these next offsets become visible. Blocks.
-    pub(crate) fn commit(
+    /// Ends the transaction: its records and these next offsets become visible.
+    pub(crate) async fn commit(
         &self,
         next_offsets: &[NextOffset],
-        group: &ConsumerGroupMetadata,
+        group: ConsumerGroupMetadata,
     ) -> Result<(), Fault> {
-        let offsets = positions(next_offsets).map_err(|error| Fault::of(&error))?;
+        let offsets = Arc::new(positions(next_offsets).map_err(|error| Fault::of(&error))?);
+        let group = Arc::new(group);
         let deadline = Instant::now() + self.timeout;
-        retried(deadline, || self.producer.send_offsets_to_transaction(&offsets, group, ATTEMPT))
-            .map_err(|error| self.explained(&error))?;
-        self.commit_records()
+        self.call("send_offsets_to_transaction", deadline, move |client| {
+            client.send_offsets_to_transaction(&offsets, &group, ATTEMPT)
+        })
+        .await
+        .map_err(|error| self.explained(&error))?;
+        self.commit_records().await
     }
 
-    /// Ends the transaction: its records become visible. Blocks.
-    pub(crate) fn commit_records(&self) -> Result<(), Fault> {
+    /// Ends the transaction: its records become visible.
+    pub(crate) async fn commit_records(&self) -> Result<(), Fault> {
         let deadline = Instant::now() + self.timeout;
-        self.await_stored(deadline);
-        retried(deadline, || self.producer.commit_transaction(ATTEMPT))
+        self.await_stored(deadline).await;
+        self.call("commit_transaction", deadline, |client| client.commit_transaction(ATTEMPT))
+            .await
             .map_err(|error| self.explained(&error))?;
         self.tell();
         Ok(())
@@ -256,30 +279,49 @@ impl Transactor {
 
     /// Waits until no record is under way. To commit does so too, but in steps of 100 ms: it
     /// waits for a report that the polling thread may have taken already.
-    fn await_stored(&self, deadline: Instant) {
-        while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
-            std::thread::sleep(STORED_PAUSE);
+    async fn await_stored(&self, deadline: Instant) {
+        loop {
+            let report = self.context().room.notified();
+            if self.producer.in_flight_count() == 0 || Instant::now() >= deadline {
+                return;
+            }
+            let _ = tokio::time::timeout(STORED_PAUSE, report).await;
         }
     }
 
-    /// Takes the transaction's records back. Blocks.
-    pub(crate) fn abort(&self) -> Result<(), Fault> {
+    /// Takes the transaction's records back.
+    pub(crate) async fn abort(&self) -> Result<(), Fault> {
         let deadline = Instant::now() + self.timeout;
-        retried(deadline, || self.producer.abort_transaction(ATTEMPT))
+        self.call("abort_transaction", deadline, |client| client.abort_transaction(ATTEMPT))
+            .await
             .map_err(|error| self.fault(&error))
     }
 
-    fn explained(&self, error: &ClientError) -> Fault {
+    /// Makes a call that blocks, and makes it again while the library says that this may
+    /// help, until `deadline`.
+    async fn call<F>(&self, name: &'static str, deadline: Instant, call: F) -> Result<(), CallError>
+    where
+        F: Fn(&Client) -> Result<(), ClientError> + Clone + Send + 'static,
+    {
+        retried(deadline, || {
+            let (client, call) = (Arc::clone(&self.producer), call.clone());
+            bounded(name, ATTEMPT + GRACE, move || call(&client))
+        })
+        .await
+    }
+
+    fn explained(&self, error: &CallError) -> Fault {
         self.fault(error).because(lock(&self.context().stored).failure.take())
     }
 
     /// As [`Fault::of`]. What ended the producer for good stands behind every later error, which
     /// says no more than that it has ended.
-    fn fault(&self, error: &ClientError) -> Fault {
-        match self.producer.client().fatal_error() {
-            Some((Code::Fenced | Code::ProducerFenced, reason)) => Fault::Fenced(reason),
-            Some((_, reason)) => Fault::Fatal(reason),
-            None => Fault::of(error),
+    fn fault(&self, error: &CallError) -> Fault {
+        match (self.producer.client().fatal_error(), error) {
+            (Some((Code::Fenced | Code::ProducerFenced, reason)), _) => Fault::Fenced(reason),
+            (Some((_, reason)), _) => Fault::Fatal(reason),
+            (None, CallError::Client(error)) => Fault::of(error),
+            (None, CallError::Stuck { .. }) => Fault::Fatal(error.to_string()),
         }
     }
 
@@ -308,17 +350,34 @@ pub(crate) fn positions(next_offsets: &[NextOffset]) -> Result<TopicPartitionLis
 }
 
 /// Asks again while the library says that asking again may help, until `deadline`.
-fn retried(
-    deadline: Instant,
-    mut call: impl FnMut() -> Result<(), ClientError>,
-) -> Result<(), ClientError> {
+async fn retried<C>(deadline: Instant, mut call: impl FnMut() -> C) -> Result<(), CallError>
+where
+    C: Future<Output = Result<(), CallError>>,
+{
     loop {
-        match call() {
-            Err(error) if is_retriable(&error) && Instant::now() < deadline => {
+        match call().await {
+            Err(CallError::Client(error)) if is_retriable(&error) && Instant::now() < deadline => {
                 tracing::debug!(%error, "asked again");
-                std::thread::sleep(RETRY_PAUSE);
+                tokio::time::sleep(RETRY_PAUSE).await;
             }
             outcome => return outcome,
+        }
+    }
+}
+
+/// Makes a call on a thread that may block. One that takes longer than `limit` is left alone.
+async fn bounded(
+    name: &'static str,
+    limit: Duration,
+    call: impl FnOnce() -> Result<(), ClientError> + Send + 'static,
+) -> Result<(), CallError> {
+    match tokio::time::timeout(limit, tokio::task::spawn_blocking(call)).await {
+        Ok(Ok(outcome)) => outcome.map_err(CallError::Client),
+        // It panicked, or the runtime is ending.
+        Ok(Err(_)) => Err(CallError::Client(ClientError::Canceled)),
+        Err(_) => {
+            tracing::error!(call = name, "the client library does not return: it is left alone");
+            Err(CallError::Stuck { call: name, limit })
         }
     }
 }
@@ -337,18 +396,30 @@ fn is_retriable(error: &ClientError) -> bool {
 mod tests {
     use super::*;
 
-    #[test]
-    fn records_that_take_long_to_be_stored_are_waited_for_until_the_deadline() {
-        let slow = || Err(ClientError::Flush(Code::OperationTimedOut));
+    #[tokio::test]
+    async fn records_that_take_long_to_be_stored_are_waited_for_until_the_deadline() {
+        let slow = || Err(CallError::Client(ClientError::Flush(Code::OperationTimedOut)));
         let mut attempts = 0;
         let stored_at_last = || {
             attempts += 1;
-            if attempts < 3 { slow() } else { Ok(()) }
+            std::future::ready(if attempts < 3 { slow() } else { Ok(()) })
         };
-        retried(Instant::now() + Duration::from_secs(60), stored_at_last).unwrap();
+        retried(Instant::now() + Duration::from_secs(60), stored_at_last).await.unwrap();
         assert_eq!(attempts, 3);
-        let error = retried(Instant::now(), slow).unwrap_err();
+        let error = retried(Instant::now(), || std::future::ready(slow())).await.unwrap_err();
+        let CallError::Client(error) = error else { panic!("{error}") };
         assert!(matches!(Fault::of(&error), Fault::Abortable(_)));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_never_returns_is_given_up() {
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let stuck = move || released.recv().map_err(|_| ClientError::Canceled);
+        let error = bounded("commit", Duration::from_millis(10), stuck).await.unwrap_err();
+        let told = "the client library did not return from commit within 0.01s";
+        assert_eq!(error.to_string(), told);
+        release.send(()).unwrap();
+        bounded("commit", Duration::from_secs(60), || Ok(())).await.unwrap();
     }
 
     #[test]

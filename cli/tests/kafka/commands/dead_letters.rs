@@ -10,6 +10,7 @@ use platform_kafka::{
     Follower, FollowerEvent, Outgoing, Progress, Publisher, Record, await_stable,
     topic_record_counts,
 };
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::Ran;
@@ -199,7 +200,10 @@ async fn of_two_replays_at_once_the_later_goes_on() {
     let mut follower =
         Follower::start(&world.broker, "test", &[&*world.topics.listings()]).unwrap();
     let mut first = replay_until(&world, &mut follower, 1).await;
+    // It must not end by itself before the second has its id.
+    kill_process(Pid::from_child(&first), Signal::STOP).unwrap();
     world.succeed(&["dlq", "replay"]);
+    kill_process(Pid::from_child(&first), Signal::CONT).unwrap();
     assert_eq!(first.wait().unwrap().code(), Some(1));
     assert_once(&sent(&world).await, count);
 }
@@ -211,8 +215,7 @@ async fn a_replay_that_is_told_to_stop_leaves_nothing_half_done() {
     let mut follower =
         Follower::start(&world.broker, "test", &[&*world.topics.listings()]).unwrap();
     let replay = replay_until(&world, &mut follower, 1).await;
-    let pid = rustix::process::Pid::from_child(&replay);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    kill_process(Pid::from_child(&replay), Signal::INT).unwrap();
     assert_eq!(replay.wait_with_output().unwrap().status.code(), Some(1));
     let left = listed(&world, &[]).await.len();
     assert_eq!(sent(&world).await.len(), count - left);

@@ -6,6 +6,7 @@
 //! | retriable | the call is made again, until the transaction would time out |
 //! | abortable | the transaction is aborted, its input read again |
 //! | fatal | another producer is made under the same id, the input read again |
+//! | nothing, long after a call's time-out | as if it were fatal; the call is left alone |
 //! | fenced | the process ends: another one has its id |
 //! | refused: rights, unknown topic, size | the process ends: somebody must act |
 
@@ -72,9 +73,7 @@ impl Transactions {
         progress: &Progress,
     ) -> Result<Self, KafkaError> {
         let owner = Owner { broker: broker.clone(), config, progress: progress.clone() };
-        let opening = owner.clone();
-        let opened = tokio::task::spawn_blocking(move || opening.open()).await;
-        let transactor = opened.map_err(|error| owner.failed(&error.to_string()))??;
+        let transactor = owner.open().await?;
         Ok(Self {
             owner,
             transactor,
@@ -185,11 +184,11 @@ impl Transactions {
             .collect();
         let (owner, transactor) = (self.owner.clone(), self.transactor.clone());
         let pause = self.pause();
-        self.ending = Some(tokio::task::spawn_blocking(move || {
+        self.ending = Some(tokio::spawn(async move {
             let began = Instant::now();
-            match transactor.commit(&next_offsets, &group) {
+            match transactor.commit(&next_offsets, group).await {
                 Ok(()) => Ended::Committed { next_offsets, took: began.elapsed() },
-                Err(fault) => owner.recover(&transactor, fault, open.since, pause),
+                Err(fault) => owner.recover(&transactor, fault, open.since, pause).await,
             }
         }));
     }
@@ -198,9 +197,10 @@ impl Transactions {
         let since = self.open.take().map_or_else(Instant::now, |open| open.since);
         let (owner, transactor) = (self.owner.clone(), self.transactor.clone());
         let pause = self.pause();
-        self.ending = Some(tokio::task::spawn_blocking(move || {
-            owner.recover(&transactor, fault, since, pause)
-        }));
+        self.ending =
+            Some(tokio::spawn(
+                async move { owner.recover(&transactor, fault, since, pause).await },
+            ));
     }
 
     /// How long to pause after another failure.
@@ -256,22 +256,22 @@ impl Transactions {
 }
 
 impl Owner {
-    fn open(&self) -> Result<Transactor, KafkaError> {
+    async fn open(&self) -> Result<Transactor, KafkaError> {
         let TransactionConfig { transactional_id, timeout, .. } = &self.config;
-        Transactor::open(&self.broker, transactional_id, *timeout, self.progress.clone())
+        Transactor::open(&self.broker, transactional_id, *timeout, self.progress.clone()).await
     }
 
-    /// Undoes a transaction that failed. Blocks.
-    fn recover(
+    /// Undoes a transaction that failed.
+    async fn recover(
         &self,
         transactor: &Transactor,
         fault: Fault,
         since: Instant,
         pause: Duration,
     ) -> Ended {
-        std::thread::sleep(pause);
+        tokio::time::sleep(pause).await;
         let fault = match fault {
-            Fault::Abortable(reason) => match transactor.abort() {
+            Fault::Abortable(reason) => match transactor.abort().await {
                 Ok(()) => return Ended::Aborted { reason, replacement: None },
                 Err(fault) => fault,
             },
@@ -282,7 +282,7 @@ impl Owner {
         match fault {
             Fault::Refused(reason) => {
                 // Nothing more is sent; an abort spares readers the time-out.
-                drop(transactor.abort());
+                drop(transactor.abort().await);
                 Ended::Lost(self.failed(&reason))
             }
             Fault::Fenced(reason) if !expired => Ended::Lost(KafkaError::Fenced {
@@ -290,7 +290,7 @@ impl Owner {
                 reason,
             }),
             Fault::Fenced(reason) | Fault::Fatal(reason) | Fault::Abortable(reason) => {
-                match self.open() {
+                match self.open().await {
                     Ok(replacement) => Ended::Aborted { reason, replacement: Some(replacement) },
                     Err(error) => Ended::Lost(error),
                 }
