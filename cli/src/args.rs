@@ -50,7 +50,7 @@ pub(crate) enum Command {
     /// Run the scorer: listings in, price estimates out.
     Score,
     /// Run the monitor: drift reports and alerts.
-    Monitor,
+    Monitor(MonitorArgs),
     /// Run the trainer: new model versions when drift asks for them.
     Train,
     /// Tell how good prices would have been: past sales priced with what was known then.
@@ -143,6 +143,37 @@ pub(crate) struct UpArgs {
 pub(crate) struct ProduceArgs {
     #[command(flatten)]
     pub(crate) replay: ReplayArgs,
+}
+
+/// Options of `monitor`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct MonitorArgs {
+    /// Run over a file's listings and sales in event time, without a broker: CSV, Parquet or JSON lines, plain, .gz or .zip.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) replay: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) study: StudyArgs,
+}
+
+/// Options of `monitor --replay`.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of --replay")]
+pub(crate) struct StudyArgs {
+    /// How the file's columns become listings and sales [default: mapping.toml beside the data].
+    #[arg(long, value_name = "FILE", requires = "replay")]
+    pub(crate) mapping: Option<PathBuf>,
+    /// Write every window's report and every alert as JSON.
+    #[arg(long, value_name = "FILE", requires = "replay")]
+    pub(crate) report: Option<PathBuf>,
+    /// Share of the sales, the oldest, that the first model learns from.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.3, requires = "replay")]
+    pub(crate) history: f64,
+    /// Retrain when the reports ask for it, as `homestream train` would; otherwise the first model stays.
+    #[arg(long, requires = "replay")]
+    pub(crate) retrain: bool,
+    /// Give every sale the date of another first: nothing changes with time then, and every alert is a false one.
+    #[arg(long, value_name = "SEED", requires = "replay")]
+    pub(crate) shuffle: Option<u64>,
 }
 
 /// Options of `evaluate`.

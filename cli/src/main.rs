@@ -14,6 +14,7 @@ mod produce;
 mod replay;
 mod serve;
 mod settings;
+mod study;
 mod topics;
 mod up;
 
@@ -24,7 +25,7 @@ use clap::Parser;
 use platform_telemetry::LogFormat;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{Cli, Command, ConfigCommand};
+use crate::args::{Cli, Command, ConfigCommand, MonitorArgs};
 use crate::error::CliError;
 use crate::settings::Settings;
 
@@ -64,7 +65,12 @@ fn run(cli: Cli) -> Result<(), CliError> {
             in_runtime(|shutdown| produce::run(settings, args.replay, shutdown))
         }
         Command::Score => in_runtime(|shutdown| serve::score(settings, shutdown)),
-        Command::Monitor => in_runtime(|shutdown| serve::monitor(settings, shutdown)),
+        Command::Monitor(MonitorArgs { replay: Some(data), study }) => {
+            study::run(&settings, &data, &study)
+        }
+        Command::Monitor(MonitorArgs { replay: None, .. }) => {
+            in_runtime(|shutdown| serve::monitor(settings, shutdown))
+        }
         Command::Train => in_runtime(|shutdown| serve::train(settings, shutdown)),
         Command::Bench(command) => {
             in_runtime(|shutdown| bench::run(settings, cli.common, command, shutdown))

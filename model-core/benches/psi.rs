@@ -7,7 +7,7 @@ use model_core::date::EventDate;
 use model_core::drift::{ColumnSpec, ColumnSpecKind, PsiParams, ReferenceProfile, WindowCounts};
 use model_core::estimate::{ModelRef, Price, PriceEstimate, PriceOutcome};
 use model_core::listing::{Facts, Sale};
-use model_core::monitoring::{Monitor, MonitorParams};
+use model_core::monitoring::{ChampionReference, Monitor, MonitorParams};
 
 const ROWS: usize = 1_000;
 const COLUMNS: usize = 20;
@@ -114,7 +114,12 @@ fn window(criterion: &mut Criterion) {
     let open = || {
         let mut monitor =
             Monitor::new(MonitorParams::default()).unwrap_or_else(|error| unreachable!("{error}"));
-        monitor.champion("v1", profile(&rows), Some(0.08), EventDate(9_000));
+        let reference = ChampionReference {
+            profile: profile(&rows),
+            expected_mdape: Some(0.08),
+            importance: Vec::new(),
+        };
+        monitor.champion("v1", reference, EventDate(9_000));
         monitor
     };
     let fill = |mut monitor: Monitor| {

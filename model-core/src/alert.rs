@@ -1,12 +1,14 @@
 //! Alerts: what a person is told when a window closes badly, and when it is over.
 
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::date::EventDate;
+use crate::date::{EventDate, iso};
 use crate::drift_report::Window;
 
 /// Whether the condition holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AlertState {
     /// The condition began.
     Firing,
@@ -25,7 +27,7 @@ impl AlertState {
 }
 
 /// One change of an alert's state.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Alert {
     /// Name of the rule, such as `feature_drift`.
     pub rule: String,
@@ -38,6 +40,7 @@ pub struct Alert {
     /// Whether the condition began or ended.
     pub state: AlertState,
     /// When, in event time: the first day after the window.
+    #[serde(with = "iso")]
     pub date: EventDate,
     /// The window that decided.
     pub window: Window,

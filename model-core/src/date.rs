@@ -109,6 +109,20 @@ impl fmt::Display for EventDate {
     }
 }
 
+/// Dates as `YYYY-MM-DD` where a structure is written for people.
+pub(crate) mod iso {
+    use serde::Serializer;
+
+    use super::EventDate;
+
+    pub(crate) fn serialize<S: Serializer>(
+        date: &EventDate,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(date)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@
 //! [`WindowCounts`] accumulates the same bins for a window, one home at a time. [`psi()`]
 //! compares the two.
 
+pub(crate) mod chance;
 mod check;
 pub mod fdr;
 pub mod profile;
@@ -17,5 +18,5 @@ pub use fdr::benjamini_hochberg;
 pub use profile::{
     Binning, ColumnProfile, ColumnSpec, ColumnSpecKind, ProfileError, ReferenceProfile,
 };
-pub use psi::{Psi, PsiParams, feature_drift, psi};
+pub use psi::{Psi, PsiParams, decide, feature_drift, psi};
 pub use window_counts::{ColumnCounts, ProfileMismatch, WindowCounts};

@@ -21,6 +21,7 @@ pub mod model;
 pub mod monitoring;
 mod random;
 pub mod registry;
+pub mod study;
 #[cfg(test)]
 mod synthetic;
 pub mod training;

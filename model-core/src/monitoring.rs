@@ -24,8 +24,7 @@ use std::collections::BTreeMap;
 
 use crate::alert::Alert;
 use crate::date::EventDate;
-use crate::drift::ReferenceProfile;
-use crate::drift_report::{DriftReport, Window, WindowAccuracy};
+use crate::drift_report::{DriftReport, Window};
 use crate::estimate::PriceEstimate;
 use crate::listing::{OLDEST_EVENT, Sale};
 
@@ -33,16 +32,16 @@ use self::champions::{Champion, Champions};
 use self::closing::{Closed, OpenWindow};
 use self::estimates::{EstimateBook, Interner, Observed};
 use self::rules::AlertTracks;
-use self::so_far::SoFar;
 
 mod champions;
 mod closing;
 mod estimates;
+mod hints;
 pub mod hysteresis;
 mod params;
 mod rules;
-mod so_far;
 
+pub use self::champions::ChampionReference;
 pub use self::params::{InvalidSetting, MonitorParams, WindowKind};
 
 /// Latest event date that is counted, 2200-01-01: window arithmetic stays inside the calendar.
@@ -72,7 +71,6 @@ pub struct Monitor {
     open: BTreeMap<EventDate, OpenWindow>,
     book: EstimateBook,
     tracks: AlertTracks,
-    so_far: SoFar,
     /// Windows that end on or before this day are closed.
     closed_until: Option<EventDate>,
     /// First day of the next window to report, once there has been any data.
@@ -97,7 +95,6 @@ impl Monitor {
             open: BTreeMap::new(),
             book: EstimateBook::default(),
             tracks: AlertTracks::default(),
-            so_far: SoFar::default(),
             closed_until: None,
             next: None,
             empty_in_a_row: 0,
@@ -107,20 +104,13 @@ impl Monitor {
         })
     }
 
-    /// Announces a champion: the reference of its training homes, its median absolute
-    /// percentage error when it was evaluated (a decimal), and its first day.
+    /// Announces a champion: what it is measured against, and its first day.
     ///
     /// The reference holds for every estimate that the version makes, from the next window to
     /// close on; estimates of earlier champions keep theirs. A version may be announced again
     /// when it returns.
-    pub fn champion(
-        &mut self,
-        version: &str,
-        profile: ReferenceProfile,
-        expected_mdape: Option<f64>,
-        from: EventDate,
-    ) {
-        self.champions.add(version, Champion { profile, expected_mdape, from });
+    pub fn champion(&mut self, version: &str, reference: ChampionReference, from: EventDate) {
+        self.champions.add(version, Champion { reference, from });
     }
 
     /// Takes in the answer to a listing. Its event date decides the window.
@@ -233,13 +223,6 @@ impl Monitor {
         }
     }
 
-    /// Accuracy over the sales of all closed windows, for progress displays. Medians are
-    /// exact to 0.00005; the expectation is the latest champion's. `None` before the first
-    /// priced sale.
-    pub fn accuracy_so_far(&self) -> Option<WindowAccuracy> {
-        self.so_far.accuracy(self.champions.latest().and_then(|champion| champion.expected_mdape))
-    }
-
     /// Estimates and sales that arrived after their window had closed.
     pub fn late_total(&self) -> u64 {
         self.late_total
@@ -280,10 +263,8 @@ impl Monitor {
 
     fn close(&mut self, window: Window, open: OpenWindow) -> ClosedWindow {
         let mut outcome = open.close(window, &self.champions, &mut self.book, &self.params);
-        for sale in &outcome.sales {
-            self.so_far.add(sale);
-        }
-        let findings = rules::findings(&outcome, &self.params);
+        let mut findings = rules::findings(&outcome, &self.params);
+        rules::inhibit(&mut findings, &outcome, &self.params);
         rules::judge(&mut outcome, &findings);
         let alerts = self.tracks.step(&outcome, &findings, &self.params);
         ClosedWindow { report: outcome.report, alerts }

@@ -75,7 +75,7 @@ impl RecordKind {
                 "price_estimate.v2.avsc",
                 "price_estimate.v3.avsc"
             ),
-            Self::DriftReport => released!("drift_report.v1.avsc"),
+            Self::DriftReport => released!("drift_report.v1.avsc", "drift_report.v2.avsc"),
             Self::RegistryEvent => released!("registry_event.v1.avsc"),
         }
     }

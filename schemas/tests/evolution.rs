@@ -126,7 +126,7 @@ fn breaking_changes_are_refused() {
         ("a nested field without a default", RecordKind::DriftReport, |fields| {
             let features = &mut field(fields, "features")["type"]["items"]["fields"];
             let Value::Array(features) = features else { panic!("no fields") };
-            features.push(json!({"name": "p_value", "type": "double"}));
+            features.push(json!({"name": "power", "type": "double"}));
         }),
     ];
     for (what, kind, change) in cases {

@@ -1,7 +1,7 @@
 //! The reference of drift: the champion's own training data, from its artifact.
 
 use model_core::model::PricingModel;
-use model_core::monitoring::Monitor;
+use model_core::monitoring::{ChampionReference, Monitor};
 use model_core::registry::{Registry, RegistryEvent};
 use platform_model_store::ModelStore;
 
@@ -39,8 +39,8 @@ impl ReferenceFollower {
             .and_then(|bytes| PricingModel::from_bytes(&bytes).map_err(|e| e.to_string()));
         match loaded {
             Ok(model) => {
-                let expected = model.metrics.get("mdape").copied();
-                monitor.champion(champion, model.profile, expected, event.event_date);
+                let reference = ChampionReference::of(&model);
+                monitor.champion(champion, reference, event.event_date);
                 self.serving = Some(champion.to_owned());
             }
             Err(error) => {

@@ -1,7 +1,11 @@
 //! The population stability index (PSI) and the decision taken on it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::chance::chi_square_tail;
+use super::fdr::benjamini_hochberg;
 use super::profile::{ColumnProfile, MISSING};
 use super::window_counts::ColumnCounts;
 use crate::drift_report::{BinShare, FeatureDrift, Verdict};
@@ -16,7 +20,7 @@ const TOP_BINS: usize = 5;
 /// | `warning` | 0.1 | above 0 | customary (Siddiqi 2006, *Credit Risk Scorecards*) |
 /// | `drift` | 0.25 | at least `warning` | customary, as above |
 /// | `min_count` | 50 | at least 1 | below it ten bins hold too few values to tell |
-/// | `chance_sigmas` | 3 | 0 or more | 50 values in ten bins then warn by chance in 0.3 % of windows, not in 19 % |
+/// | `false_discovery_rate` | 0.01 | above 0, to 1 | of 100 warnings one is chance, however many features there are |
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PsiParams {
@@ -26,14 +30,15 @@ pub struct PsiParams {
     pub drift: f64,
     /// Windows with fewer values are always ok.
     pub min_count: u64,
-    /// Least [`Psi::chance_z`] of a warning or drift; 0 leaves the decision nearly to the
+    /// Largest q-value of a warning or drift: the p-value adjusted for the number of features
+    /// ([`benjamini_hochberg`](super::benjamini_hochberg)); 1 leaves the decision to the
     /// thresholds alone.
-    pub chance_sigmas: f64,
+    pub false_discovery_rate: f64,
 }
 
 impl Default for PsiParams {
     fn default() -> Self {
-        Self { warning: 0.1, drift: 0.25, min_count: 50, chance_sigmas: 3.0 }
+        Self { warning: 0.1, drift: 0.25, min_count: 50, false_discovery_rate: 0.01 }
     }
 }
 
@@ -45,9 +50,8 @@ pub struct Psi {
     pub value: f64,
     /// Its expected value if nothing changed, `(bins - 1) (1 / n_reference + 1 / n_current)`.
     pub expected: f64,
-    /// How far the value lies in chance's upper tail if nothing changed, in standard
-    /// deviations of a normal distribution: 3 is passed once in 740 windows.
-    pub chance_z: f64,
+    /// The chance of a value at least as large if nothing changed.
+    pub p_value: f64,
     /// Each bin's part of the value, in the order of the counts.
     pub contributions: Vec<f64>,
 }
@@ -56,20 +60,6 @@ impl Psi {
     /// The value less what chance is expected to give, at least 0.
     pub fn excess(&self) -> f64 {
         (self.value - self.expected).max(0.0)
-    }
-
-    /// The decision on `n_current` values.
-    pub fn verdict(&self, n_current: u64, params: &PsiParams) -> Verdict {
-        let excess = self.excess();
-        if n_current < params.min_count || self.chance_z < params.chance_sigmas {
-            Verdict::Ok
-        } else if excess >= params.drift {
-            Verdict::Drift
-        } else if excess >= params.warning {
-            Verdict::Warning
-        } else {
-            Verdict::Ok
-        }
     }
 }
 
@@ -103,31 +93,41 @@ pub fn psi(reference: &[u64], current: &[u64]) -> Option<Psi> {
             (c - r) * (c.ln() - r.ln())
         })
         .collect();
-    let freedom = f64::from(bins.saturating_sub(1));
+    let freedom = bins.saturating_sub(1);
     let scale = 1.0 / n_reference as f64 + 1.0 / n_current as f64;
     let value: f64 = contributions.iter().sum();
     Some(Psi {
         value,
-        expected: freedom * scale,
-        chance_z: chi_square_z(value / scale, freedom),
+        expected: f64::from(freedom) * scale,
+        p_value: chi_square_tail(value / scale, freedom),
         contributions,
     })
 }
 
-/// The normal deviate with the tail of a chi-square value, by Wilson & Hilferty (1931), "The
-/// distribution of chi-square", *PNAS* 17(12); 0 without degrees of freedom.
-fn chi_square_z(value: f64, freedom: f64) -> f64 {
-    if freedom < 1.0 {
-        return 0.0;
+/// Decides on the columns of one window. A difference is a warning or drift if it is large and
+/// more than chance: its size is at or beyond the threshold, and its q-value among the columns
+/// that hold enough values is at most the false discovery rate.
+pub fn decide(columns: &mut [FeatureDrift], params: &PsiParams) {
+    let enough = |column: &FeatureDrift| column.n_current >= params.min_count;
+    let p_values: Vec<f64> = columns
+        .iter()
+        .map(|column| column.p_value.filter(|_| enough(column)).unwrap_or(f64::NAN))
+        .collect();
+    for (column, q_value) in columns.iter_mut().zip(benjamini_hochberg(&p_values)) {
+        column.q_value = (!q_value.is_nan()).then_some(q_value);
+        let beyond_chance = column.q_value.is_some_and(|q| q <= params.false_discovery_rate);
+        column.verdict = match column.value {
+            value if beyond_chance && value >= params.drift => Verdict::Drift,
+            value if beyond_chance && value >= params.warning => Verdict::Warning,
+            _ => Verdict::Ok,
+        };
     }
-    let spread = 2.0 / (9.0 * freedom);
-    ((value / freedom).cbrt() - (1.0 - spread)) / spread.sqrt()
 }
 
 /// Compares a window's counts of one column with the reference. Missing values are a bin
-/// like any other.
+/// like any other. The verdict is [`decide`]'s, over all columns.
 ///
-/// With no values on one side the value is 0 and the verdict ok: nothing was compared.
+/// With no values on one side the value is 0: nothing was compared.
 pub fn feature_drift(
     profile: &ColumnProfile,
     counts: &ColumnCounts,
@@ -158,7 +158,12 @@ pub fn feature_drift(
         expected: psi.as_ref().map_or(0.0, |psi| psi.expected),
         threshold_warning: params.warning,
         threshold_drift: params.drift,
-        verdict: psi.as_ref().map_or(Verdict::Ok, |psi| psi.verdict(n_current, params)),
+        verdict: Verdict::Ok,
+        p_value: psi.as_ref().map(|psi| psi.p_value),
+        q_value: None,
+        importance: None,
+        statistics: BTreeMap::new(),
+        hint: String::new(),
         n_reference,
         n_current,
         missing_reference: share(profile.missing, n_reference),
@@ -195,13 +200,8 @@ mod tests {
         let moved = psi(&[500, 500], &[80, 20]).unwrap();
         assert!((moved.value - 0.3 * 4.0_f64.ln()).abs() < 1e-12);
         assert!((moved.expected - (0.001 + 0.01)).abs() < 1e-12);
-        // A chi-square of 0.3 ln 4 / 0.011 with one degree of freedom.
-        let z = ((moved.value / 0.011).cbrt() - 7.0 / 9.0) / (2.0_f64 / 9.0).sqrt();
-        assert!((moved.chance_z - z).abs() < 1e-12);
+        assert!((moved.p_value - chi_square_tail(moved.value / 0.011, 1)).abs() < 1e-15);
         assert!((moved.contributions[1] - 0.3 * 2.5_f64.ln()).abs() < 1e-12);
-        let params = PsiParams::default();
-        assert_eq!(moved.verdict(100, &params), Verdict::Drift);
-        assert_eq!(moved.verdict(49, &params), Verdict::Ok);
     }
 
     #[test]
@@ -220,31 +220,45 @@ mod tests {
         assert_eq!(psi(&[], &[]), None);
     }
 
+    /// A column of 1,000 values.
+    fn column(value: f64, p_value: f64) -> FeatureDrift {
+        let counts = ColumnCounts { counts: vec![500, 500, 0], missing: 0 };
+        let drift = feature_drift(&walls(500, 500), &counts, &PsiParams::default());
+        FeatureDrift { value, p_value: Some(p_value), ..drift }
+    }
+
+    fn verdicts(mut columns: Vec<FeatureDrift>, params: &PsiParams) -> Vec<Verdict> {
+        decide(&mut columns, params);
+        columns.iter().map(|column| column.verdict).collect()
+    }
+
     #[test]
     fn thresholds_decide() {
-        let psi = |value| Psi { value, expected: 0.02, chance_z: 5.0, contributions: vec![] };
-        let params = PsiParams::default();
-        let verdict = |value| psi(value).verdict(1_000, &params);
-        assert_eq!((verdict(0.11), verdict(0.13)), (Verdict::Ok, Verdict::Warning));
-        assert_eq!((verdict(0.26), verdict(0.28)), (Verdict::Warning, Verdict::Drift));
+        let values = [0.09, 0.11, 0.24, 0.26];
+        let columns = values.iter().map(|value| column(*value, 1e-9)).collect();
+        let expected = [Verdict::Ok, Verdict::Warning, Verdict::Warning, Verdict::Drift];
+        assert_eq!(verdicts(columns, &PsiParams::default()), expected);
     }
 
     #[test]
     fn what_chance_explains_is_no_drift() {
-        let psi = Psi { value: 0.4, expected: 0.1, chance_z: 2.9, contributions: vec![] };
-        assert_eq!(psi.verdict(100, &PsiParams::default()), Verdict::Ok);
-        let thresholds_alone = PsiParams { chance_sigmas: 0.0, ..PsiParams::default() };
-        assert_eq!(psi.verdict(100, &thresholds_alone), Verdict::Drift);
-    }
-
-    #[test]
-    fn the_tail_of_chance_is_that_of_the_chi_square_tables() {
-        // Upper 5 % and 0.1 % points: z of 1.645 and 3.090.
-        for (value, freedom, z) in [(16.919, 9.0, 1.645), (27.877, 9.0, 3.090), (10.828, 1.0, 3.09)]
-        {
-            assert!((chi_square_z(value, freedom) - z).abs() < 0.05, "{value} {freedom}");
+        let params = PsiParams::default();
+        // A p-value of 0.006 is rare alone, and not so rare among ten.
+        assert_eq!(verdicts(vec![column(0.3, 0.006)], &params), [Verdict::Drift]);
+        let mut columns = vec![column(0.3, 0.006)];
+        columns.extend((0..9).map(|_| column(0.0, 0.5)));
+        assert_eq!(verdicts(columns.clone(), &params), [Verdict::Ok; 10]);
+        let thresholds_alone = PsiParams { false_discovery_rate: 1.0, ..params };
+        assert_eq!(verdicts(columns.clone(), &thresholds_alone)[0], Verdict::Drift);
+        decide(&mut columns, &params);
+        assert!((columns[0].q_value.unwrap() - 0.06).abs() < 1e-12);
+        // Columns of too few values are not among the tests.
+        for few in &mut columns[1..] {
+            few.n_current = params.min_count - 1;
         }
-        assert_eq!(chi_square_z(0.0, 0.0), 0.0);
+        assert_eq!(verdicts(columns.clone(), &params)[0], Verdict::Drift);
+        columns[0].n_current = 49;
+        assert_eq!(verdicts(columns, &params)[0], Verdict::Ok);
     }
 
     /// Counts of `n` values in ten equally likely bins; `SplitMix64` is the chance.
@@ -262,16 +276,18 @@ mod tests {
 
     #[test]
     fn an_unchanged_market_seldom_warns() {
-        let thresholds_alone = PsiParams { chance_sigmas: 0.0, ..PsiParams::default() };
+        let thresholds_alone = PsiParams { false_discovery_rate: 1.0, ..PsiParams::default() };
         let mut state = 1;
         let (mut warned, mut warned_alone) = (0, 0);
         for _ in 0..1_000 {
             let (reference, current) = (chance(&mut state, 2_000), chance(&mut state, 50));
             let psi = psi(&reference, &current).unwrap();
-            warned += u32::from(psi.verdict(50, &PsiParams::default()) > Verdict::Ok);
-            warned_alone += u32::from(psi.verdict(50, &thresholds_alone) > Verdict::Ok);
+            let one = || vec![column(psi.excess(), psi.p_value)];
+            warned += u32::from(verdicts(one(), &PsiParams::default())[0] > Verdict::Ok);
+            warned_alone += u32::from(verdicts(one(), &thresholds_alone)[0] > Verdict::Ok);
         }
-        assert!(warned <= 10 && warned_alone >= 100, "{warned} {warned_alone}");
+        // One in a hundred by design.
+        assert!(warned <= 20 && warned_alone >= 100, "{warned} {warned_alone}");
     }
 
     #[test]
@@ -285,7 +301,7 @@ mod tests {
         // Parts: missing 0.0995 ln 200 = 0.53, metlvnyl 0.22 ln 3.75 = 0.29, wood 0.14.
         assert_eq!(labels, [MISSING, "metlvnyl", "wood"]);
         assert_eq!((drift.bins[1].reference, drift.bins[1].current), (0.08, 0.3));
-        assert_eq!(drift.verdict, Verdict::Drift);
+        assert_eq!(verdicts(vec![drift], &PsiParams::default()), [Verdict::Drift]);
     }
 
     #[test]

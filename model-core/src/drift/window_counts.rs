@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::profile::{ColumnProfile, ReferenceProfile};
-use super::psi::{PsiParams, feature_drift};
+use super::psi::{PsiParams, decide, feature_drift};
 use crate::drift_report::FeatureDrift;
 
 /// How many values of a window fell in each bin of a column.
@@ -113,12 +113,18 @@ impl<'p> WindowCounts<'p> {
     /// Drift per feature, in the order of the reference's columns.
     pub fn drift(&self, params: &PsiParams) -> Vec<FeatureDrift> {
         let columns = self.profile.columns.iter().zip(&self.columns);
-        columns.map(|(profile, counts)| feature_drift(profile, counts, params)).collect()
+        let mut drifts: Vec<FeatureDrift> =
+            columns.map(|(profile, counts)| feature_drift(profile, counts, params)).collect();
+        decide(&mut drifts, params);
+        drifts
     }
 
     /// Drift of the model's output; `None` when the reference has none.
     pub fn estimate_drift(&self, params: &PsiParams) -> Option<FeatureDrift> {
-        Some(feature_drift(self.profile.estimate.as_ref()?, self.estimate.as_ref()?, params))
+        let (profile, counts) = (self.profile.estimate.as_ref()?, self.estimate.as_ref()?);
+        let mut drift = feature_drift(profile, counts, params);
+        decide(std::slice::from_mut(&mut drift), params);
+        Some(drift)
     }
 }
 

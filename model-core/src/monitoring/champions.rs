@@ -4,11 +4,34 @@ use std::collections::BTreeMap;
 
 use crate::date::EventDate;
 use crate::drift::ReferenceProfile;
+use crate::model::PricingModel;
+
+/// What a champion's windows are measured against.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChampionReference {
+    /// The homes that it was trained on.
+    pub profile: ReferenceProfile,
+    /// Its median absolute percentage error when it was evaluated, a decimal.
+    pub expected_mdape: Option<f64>,
+    /// Weight of each position of the feature vector in the model, adding up to 1; empty: not
+    /// known.
+    pub importance: Vec<f64>,
+}
+
+impl ChampionReference {
+    /// The reference that a model carries.
+    pub fn of(model: &PricingModel) -> Self {
+        Self {
+            profile: model.profile.clone(),
+            expected_mdape: model.metrics.get("mdape").copied(),
+            importance: model.predictor.importance(),
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Champion {
-    pub(super) profile: ReferenceProfile,
-    pub(super) expected_mdape: Option<f64>,
+    pub(super) reference: ChampionReference,
     /// First day of its latest reign.
     pub(super) from: EventDate,
 }
@@ -34,10 +57,5 @@ impl Champions {
     pub(super) fn before(&self, end: EventDate) -> Option<&str> {
         let reigns = self.reigns.iter().filter(|(from, _)| *from < end);
         reigns.max_by_key(|(from, _)| *from).map(|(_, version)| version.as_str())
-    }
-
-    /// The champion announced for the latest day.
-    pub(super) fn latest(&self) -> Option<&Champion> {
-        self.before(EventDate(i32::MAX)).and_then(|version| self.get(version))
     }
 }

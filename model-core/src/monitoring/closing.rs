@@ -3,13 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::champions::Champions;
+use super::champions::{ChampionReference, Champions};
 use super::estimates::{EstimateBook, Event, Listed, Listings};
+use super::hints::hint;
 use super::params::MonitorParams;
 use crate::drift::WindowCounts;
-use crate::drift_report::{DriftReport, FeatureDrift, Verdict, Window, WindowAccuracy};
+use crate::drift::chance::binomial_tail;
+use crate::drift_report::{DriftReport, FeatureDrift, Promise, Verdict, Window, WindowAccuracy};
 use crate::evaluation;
 use crate::evaluation::quantiles::median;
+
+/// Nominal coverage of the intervals that are checked.
+const COVERAGE: f64 = 0.9;
+/// Half of all normal errors are smaller than this many standard deviations.
+const NORMAL_MEDIAN: f64 = 0.674_489_750_196_081_7;
 
 /// A sale that had been priced.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +25,8 @@ pub(super) struct PricedSale {
     pub(super) lower: f64,
     pub(super) upper: f64,
     pub(super) market_level: f64,
+    pub(super) fsd: f64,
+    pub(super) confidence: u8,
     pub(super) price: f64,
 }
 
@@ -42,11 +51,26 @@ pub(super) struct OpenWindow {
     pub(super) sales: BTreeMap<Event, Closed>,
 }
 
+/// The chances of what the window's sales show, or more, if the model were as good as it was.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Surprise {
+    /// Of so many sales on one side of the model without its running correction (sign test, both
+    /// sides).
+    pub(super) level: f64,
+    /// Of so many errors above the champion's median error (sign test).
+    pub(super) accuracy: Option<f64>,
+    /// Of so few, or so many, prices inside their 90 % interval.
+    pub(super) coverage: f64,
+}
+
 /// A closed window before its rules are applied.
 pub(super) struct Outcome {
     /// Complete but for the verdict and the rules that fired.
     pub(super) report: DriftReport,
-    pub(super) sales: Vec<PricedSale>,
+    /// How surprising the accuracy is.
+    pub(super) surprise: Option<Surprise>,
+    /// What stood in the way of how many of the estimates that are missing.
+    pub(super) refusals: BTreeMap<Arc<str>, u64>,
     /// Listings that the share without an estimate is taken over.
     pub(super) n_answerable: u64,
     /// Those of them without an estimate.
@@ -69,7 +93,17 @@ impl OpenWindow {
         let n_estimates = listed.clone().filter(|listed| listed.answer.is_some()).count() as u64;
         // Before there is a first champion, to have none is not a fault.
         let waiting = champions.before(window.end).is_none();
-        let excused = listed.filter(|listed| waiting && listed.no_champion).count() as u64;
+        let mut refusals: BTreeMap<Arc<str>, u64> = BTreeMap::new();
+        let mut excused = 0;
+        for listed in listed.clone() {
+            match &listed.refusal {
+                Some(_) if waiting && listed.no_champion => excused += 1,
+                Some(refusal) => *refusals.entry(refusal.clone()).or_default() += 1,
+                None => {}
+            }
+        }
+        let answers = listed.filter_map(|listed| listed.answer.as_ref());
+        let promised = promise(answers.map(|answer| (answer.fsd, answer.confidence)));
         for (event, Listed { answer, .. }) in self.listings.listed {
             if let Some(answer) = answer {
                 book.add(event, answer);
@@ -77,7 +111,8 @@ impl OpenWindow {
         }
         let n_sales = self.sales.len() as u64;
         let sales = join(&self.sales, book, params.join_days);
-        let expected = champions.get(&version).and_then(|champion| champion.expected_mdape);
+        let expected =
+            champions.get(&version).and_then(|champion| champion.reference.expected_mdape);
         let n_no_estimate = n_listed - n_estimates;
         Outcome {
             report: DriftReport {
@@ -91,8 +126,14 @@ impl OpenWindow {
                 accuracy: accuracy(&sales, expected),
                 verdict: Verdict::Ok,
                 fired: Vec::new(),
+                inhibited: Vec::new(),
+                data_faults: Vec::new(),
+                promised,
+                findings: Vec::new(),
+                segments: Vec::new(),
             },
-            sales,
+            surprise: surprise(&sales, expected),
+            refusals,
             n_answerable: n_listed - excused,
             n_unanswered: n_no_estimate - excused,
         }
@@ -133,14 +174,26 @@ fn drift(
     let (Some(champion), Some(layout)) = (champions.get(version), layout) else {
         return (Vec::new(), None);
     };
-    let mut counts = WindowCounts::new(&champion.profile);
+    let ChampionReference { profile, importance, .. } = &champion.reference;
+    let mut counts = WindowCounts::new(profile);
     for row in listings.rows().filter(|row| row.layout == layout) {
         counts.add(&row.features);
         if &*row.version == version {
             counts.add_estimate(row.log_model);
         }
     }
-    (counts.drift(&params.psi), counts.estimate_drift(&params.psi))
+    let mut features = counts.drift(&params.psi);
+    for ((drift, column), counts) in features.iter_mut().zip(&profile.columns).zip(counts.columns())
+    {
+        drift.importance = importance.get(column.index).copied();
+        if drift.verdict > Verdict::Ok {
+            let rows = listings.rows().filter(|row| row.layout == layout);
+            let values: Vec<f64> =
+                rows.filter_map(|row| row.features.get(column.index).copied()).collect();
+            drift.hint = hint(column, counts, &values);
+        }
+    }
+    (features, counts.estimate_drift(&params.psi))
 }
 
 fn join(sales: &BTreeMap<Event, Closed>, book: &EstimateBook, days: u32) -> Vec<PricedSale> {
@@ -151,6 +204,8 @@ fn join(sales: &BTreeMap<Event, Closed>, book: &EstimateBook, days: u32) -> Vec<
             lower: answer.lower,
             upper: answer.upper,
             market_level: answer.market_level,
+            fsd: answer.fsd,
+            confidence: answer.confidence,
             price: sale.price,
         })
     });
@@ -161,13 +216,54 @@ fn accuracy(sales: &[PricedSale], expected_mdape: Option<f64>) -> Option<WindowA
     let column = |of: fn(&PricedSale) -> f64| sales.iter().map(of).collect::<Vec<f64>>();
     let (estimates, prices) = (column(|sale| sale.estimate), column(|sale| sale.price));
     let covered = sales.iter().filter(|sale| sale.lower <= sale.price && sale.price <= sale.upper);
+    let n = sales.len() as f64;
     Some(WindowAccuracy {
         n: sales.len() as u64,
         mdape: evaluation::mdape(&estimates, &prices).ok()?,
         ppe10: evaluation::ppe(&estimates, &prices, 0.10).ok()?,
         median_ratio: evaluation::median_ratio(&estimates, &prices).ok()?,
-        coverage90: covered.count() as f64 / sales.len() as f64,
+        coverage90: covered.count() as f64 / n,
         level_error: median(&column(PricedSale::level_error))?,
         expected_mdape,
+        rmse: evaluation::rmse(&estimates, &prices).ok(),
+        bias: Some(column(|sale| sale.estimate / sale.price - 1.0).iter().sum::<f64>() / n),
+        cod: evaluation::cod(&estimates, &prices).ok(),
+        prd: evaluation::prd(&estimates, &prices).ok(),
+        prb: evaluation::prb(&estimates, &prices).ok(),
+        promised: promise(sales.iter().map(|sale| (sale.fsd, sale.confidence))),
+    })
+}
+
+fn surprise(sales: &[PricedSale], expected_mdape: Option<f64>) -> Option<Surprise> {
+    let n = sales.len() as u64;
+    if n == 0 {
+        return None;
+    }
+    let count = |holds: &dyn Fn(&PricedSale) -> bool| {
+        sales.iter().filter(|sale| holds(sale)).count() as u64
+    };
+    let above = count(&|sale| sale.level_error() > 0.0);
+    let below = count(&|sale| sale.level_error() < 0.0);
+    let covered = count(&|sale| sale.lower <= sale.price && sale.price <= sale.upper);
+    let error = |sale: &PricedSale| (sale.estimate - sale.price).abs() / sale.price;
+    let few = binomial_tail(n - covered, n, 1.0 - COVERAGE);
+    let many = binomial_tail(covered, n, COVERAGE);
+    Some(Surprise {
+        level: (2.0 * binomial_tail(above.max(below), above + below, 0.5)).min(1.0),
+        accuracy: expected_mdape
+            .map(|expected| binomial_tail(count(&|sale| error(sale) > expected), n, 0.5)),
+        coverage: (2.0 * few.min(many)).min(1.0),
+    })
+}
+
+/// What estimates with these forecast standard deviations and confidences promise.
+fn promise(estimates: impl Iterator<Item = (f64, u8)>) -> Option<Promise> {
+    let (fsds, confidences): (Vec<f64>, Vec<f64>) =
+        estimates.map(|(fsd, confidence)| (fsd, f64::from(confidence))).unzip();
+    let n = confidences.len();
+    Some(Promise {
+        n: n as u64,
+        mdape: NORMAL_MEDIAN * median(&fsds)?,
+        ppe10: confidences.iter().sum::<f64>() / (100.0 * n as f64),
     })
 }

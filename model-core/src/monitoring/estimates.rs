@@ -8,6 +8,9 @@ use std::sync::Arc;
 use crate::date::EventDate;
 use crate::estimate::{NoEstimateReason, PriceEstimate, PriceOutcome};
 
+/// Longest name of a field that is told; RESO's longest are half as long.
+const MAX_FIELD_NAME: usize = 64;
+
 /// Shared copies of texts of which there are few: versions, layouts, currencies.
 #[derive(Debug, Default)]
 pub(super) struct Interner(BTreeSet<Arc<str>>);
@@ -31,11 +34,17 @@ pub(super) struct Answer {
     pub(super) upper: f64,
     pub(super) market_level: f64,
     pub(super) currency: Arc<str>,
+    /// Forecast standard deviation, a decimal.
+    pub(super) fsd: f64,
+    /// Chance of an error below 10 %, percent.
+    pub(super) confidence: u8,
 }
 
 impl Answer {
     fn order(&self, other: &Self) -> Ordering {
-        let numbers = |a: &Self| [a.estimate, a.lower, a.upper, a.market_level];
+        let numbers = |a: &Self| {
+            [a.estimate, a.lower, a.upper, a.market_level, a.fsd, f64::from(a.confidence)]
+        };
         order_numbers(&numbers(self), &numbers(other))
             .then_with(|| self.currency.cmp(&other.currency))
     }
@@ -57,6 +66,8 @@ pub(super) struct Listed {
     pub(super) version: Option<Arc<str>>,
     pub(super) answer: Option<Answer>,
     pub(super) no_champion: bool,
+    /// What stood in the way of an answer.
+    pub(super) refusal: Option<Arc<str>>,
 }
 
 impl Listed {
@@ -72,7 +83,10 @@ impl Listed {
             .then_with(|| version(self).cmp(&version(other)))
             .then_with(|| match (&self.answer, &other.answer) {
                 (Some(a), Some(b)) => a.order(b),
-                _ => other.no_champion.cmp(&self.no_champion),
+                _ => other
+                    .no_champion
+                    .cmp(&self.no_champion)
+                    .then_with(|| self.refusal.cmp(&other.refusal)),
             })
     }
 }
@@ -97,10 +111,11 @@ impl Observed {
     pub(super) fn from(estimate: &PriceEstimate, texts: &mut Interner) -> Option<Self> {
         let version = estimate.model.as_ref().map(|model| texts.get(&model.version));
         let price = match &estimate.outcome {
-            PriceOutcome::NoEstimate { reason, .. } => {
+            PriceOutcome::NoEstimate { reason, detail } => {
                 let no_champion = *reason == NoEstimateReason::NoChampion;
+                let refusal = Some(texts.get(&refusal(*reason, detail)));
                 return Some(Self {
-                    listed: Listed { version, answer: None, no_champion },
+                    listed: Listed { version, answer: None, no_champion, refusal },
                     row: None,
                 });
             }
@@ -116,6 +131,8 @@ impl Observed {
             upper: price.upper,
             market_level: price.market_level,
             currency: texts.get(&estimate.currency),
+            fsd: price.fsd,
+            confidence: price.confidence,
         };
         let row = version.clone().map(|version| Row {
             version,
@@ -123,8 +140,25 @@ impl Observed {
             log_model: answer.log_model(),
             features: price.features.as_slice().into(),
         });
-        Some(Self { listed: Listed { version, answer: Some(answer), no_champion: false }, row })
+        let listed = Listed { version, answer: Some(answer), no_champion: false, refusal: None };
+        Some(Self { listed, row })
     }
+}
+
+/// Why a listing got no estimate, in words of which there are few: the field that its detail
+/// begins with, and what is wrong with it.
+fn refusal(reason: NoEstimateReason, detail: &str) -> String {
+    let what = match reason {
+        NoEstimateReason::NoChampion => return "no champion".to_owned(),
+        NoEstimateReason::TooFewSales => return "too few sales nearby".to_owned(),
+        NoEstimateReason::MissingFacts => "is missing",
+        NoEstimateReason::OutOfDomain => "is out of range",
+        NoEstimateReason::UnitMismatch => "is not the model's",
+    };
+    let named = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let field = detail.split(|c| !named(c)).next().unwrap_or_default();
+    let known = !field.is_empty() && field.len() <= MAX_FIELD_NAME;
+    format!("{} {what}", if known { field } else { "a fact" })
 }
 
 /// A listing event: its key and date.

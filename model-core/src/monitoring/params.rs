@@ -45,8 +45,9 @@ impl WindowKind {
 /// | `window` | `"month"` | 1 to 3660 days | the unit of housing statistics |
 /// | `psi` | see [`PsiParams`] | | |
 /// | `min_sales` | 30 | at least 1 | the median error of 30 moves by a fifth by chance alone |
-/// | `accuracy_factor` | 1.25 | above 1 | chance passes it in one window of 8 with 30 sales, of 500 with 200 |
-/// | `coverage_low`, `coverage_high` | 0.80, 0.97 | 0 to 1, around 0.9 | chance leaves it in one window of 15 with 30 sales, hardly ever with 200 |
+/// | `accuracy_factor` | 1.25 | above 1 | a quarter more is felt by those who rely on prices |
+/// | `coverage_low`, `coverage_high` | 0.80, 0.97 | 0 to 1, around 0.9 | a tenth of the prices lie outside by design |
+/// | `chance` | 0.002 | above 0, to 1 | level, accuracy, coverage and `no_estimate` fire by chance in one window of 500 |
 /// | `level_warning`, `level_drift` | 0.03, 0.05 | above 0, in order | a half and a whole year of a rising market |
 /// | `no_estimate_share` | 0.05 | above 0, to 1 | |
 /// | `min_listings` | 20 | at least 1 | one listing of 20 is 5 % |
@@ -64,6 +65,9 @@ pub struct MonitorParams {
     pub min_sales: u64,
     /// The median absolute percentage error alerts above the champion's own times this.
     pub accuracy_factor: f64,
+    /// Largest chance of a level, an accuracy, a coverage or a share without an estimate as bad
+    /// as the window's, if nothing has changed, for its rule to fire.
+    pub chance: f64,
     /// Least accepted share of prices inside their 90 % interval.
     pub coverage_low: f64,
     /// Largest accepted share of prices inside their 90 % interval.
@@ -93,6 +97,7 @@ impl Default for MonitorParams {
             psi: PsiParams::default(),
             min_sales: 30,
             accuracy_factor: 1.25,
+            chance: 0.002,
             coverage_low: 0.80,
             coverage_high: 0.97,
             level_warning: 0.03,
@@ -134,11 +139,12 @@ impl MonitorParams {
         let ok = finite(psi.drift, psi.drift >= psi.warning);
         check("psi.drift", psi.drift, ok, "at least psi.warning")?;
         check("psi.min_count", psi.min_count, psi.min_count >= 1, "at least 1")?;
-        let ok = finite(psi.chance_sigmas, psi.chance_sigmas >= 0.0);
-        check("psi.chance_sigmas", psi.chance_sigmas, ok, "0 or more")?;
+        let rate = psi.false_discovery_rate;
+        check("psi.false_discovery_rate", rate, rate > 0.0 && rate <= 1.0, "above 0 to 1")?;
         check("min_sales", self.min_sales, self.min_sales >= 1, "at least 1")?;
         let ok = finite(self.accuracy_factor, self.accuracy_factor > 1.0);
         check("accuracy_factor", self.accuracy_factor, ok, "above 1")?;
+        check("chance", self.chance, self.chance > 0.0 && self.chance <= 1.0, "above 0 to 1")?;
         let ok = (0.0..0.9).contains(&self.coverage_low);
         check("coverage_low", self.coverage_low, ok, "0 to below 0.9")?;
         let ok = self.coverage_high > 0.9 && self.coverage_high <= 1.0;
@@ -199,14 +205,15 @@ mod tests {
     #[test]
     fn every_setting_out_of_range_is_named() {
         type Break = fn(&mut MonitorParams);
-        let cases: [(&str, Break); 16] = [
+        let cases: [(&str, Break); 17] = [
             ("window.days", |p| p.window = WindowKind::Days(0)),
             ("psi.warning", |p| p.psi.warning = f64::NAN),
             ("psi.drift", |p| p.psi.drift = 0.05),
             ("psi.min_count", |p| p.psi.min_count = 0),
-            ("psi.chance_sigmas", |p| p.psi.chance_sigmas = -1.0),
+            ("psi.false_discovery_rate", |p| p.psi.false_discovery_rate = 0.0),
             ("min_sales", |p| p.min_sales = 0),
             ("accuracy_factor", |p| p.accuracy_factor = 1.0),
+            ("chance", |p| p.chance = 0.0),
             ("coverage_low", |p| p.coverage_low = 0.95),
             ("coverage_high", |p| p.coverage_high = 0.85),
             ("level_warning", |p| p.level_warning = 0.0),

@@ -3,12 +3,19 @@
 use std::collections::BTreeMap;
 
 use super::closing::Outcome;
+use super::hysteresis::{Hysteresis, HysteresisParams, Reading};
 use super::params::MonitorParams;
 use crate::alert::{Alert, AlertState};
+use crate::drift::chance::binomial_tail;
 use crate::drift_report::{BinShare, FeatureDrift, Verdict, WindowAccuracy};
 
 /// Bins named in a summary.
 const NAMED_BINS: usize = 2;
+
+/// Reasons named in a summary.
+const NAMED_REFUSALS: usize = 3;
+/// From this share of listings without an estimate on, the others are no fair sample.
+const UNFAIR_SHARE: f64 = 0.25;
 
 /// What one rule says of one window.
 pub(super) struct Finding {
@@ -20,6 +27,10 @@ pub(super) struct Finding {
     verdict: Option<Verdict>,
     /// The finding in words.
     detail: String,
+    /// A fault of the data explains it better than a change of the market.
+    is_data_fault: bool,
+    /// A fault of the data explains it: it neither fires nor resolves.
+    is_inhibited: bool,
 }
 
 impl Finding {
@@ -34,10 +45,11 @@ pub(super) fn findings(outcome: &Outcome, params: &MonitorParams) -> Vec<Finding
     let mut findings: Vec<Finding> = Vec::new();
     findings.extend(report.features.iter().map(|d| drifted("feature_drift", d, params)));
     findings.extend(report.estimate.iter().map(|d| drifted("estimate_drift", d, params)));
-    if let Some(accuracy) = &report.accuracy {
-        findings.push(level(accuracy, params));
-        findings.extend(less_accurate(accuracy, params));
-        findings.push(coverage(accuracy, params));
+    if let (Some(accuracy), Some(surprise)) = (&report.accuracy, outcome.surprise) {
+        findings.push(level(accuracy, surprise.level <= params.chance, params));
+        let surprising = surprise.accuracy.is_some_and(|chance| chance <= params.chance);
+        findings.extend(less_accurate(accuracy, surprising, params));
+        findings.push(coverage(accuracy, surprise.coverage <= params.chance, params));
     }
     findings.push(unanswered(outcome, params));
     findings
@@ -49,7 +61,32 @@ pub(super) fn judge(outcome: &mut Outcome, findings: &[Finding]) {
     report.verdict =
         findings.iter().filter_map(|finding| finding.verdict).max().unwrap_or_default();
     let drifted = findings.iter().filter(|finding| finding.verdict == Some(Verdict::Drift));
-    report.fired = drifted.map(Finding::name).collect();
+    let (inhibited, fired): (Vec<_>, Vec<_>) = drifted.partition(|finding| finding.is_inhibited);
+    report.inhibited = inhibited.iter().map(|finding| finding.name()).collect();
+    let faults = fired.iter().filter(|finding| finding.is_data_fault);
+    report.data_faults = faults.map(|finding| finding.name()).collect();
+    report.fired = fired.iter().map(|finding| finding.name()).collect();
+}
+
+/// Silences what a fault of the data explains.
+///
+/// - Where many listings got no estimate for want of usable facts, the others are no fair sample
+///   of the market: what is measured on them says nothing.
+/// - Where a feature's unit, categories or sources have gone wrong, the model's estimates and
+///   their accuracy are wrong for that reason.
+pub(super) fn inhibit(findings: &mut [Finding], outcome: &Outcome, params: &MonitorParams) {
+    let fired = |finding: &&Finding| finding.verdict == Some(Verdict::Drift);
+    let faults = findings.iter().filter(fired).filter(|finding| finding.is_data_fault);
+    let (n, unanswered) = (outcome.n_answerable, outcome.n_unanswered);
+    let unfair = n >= params.min_listings && unanswered as f64 >= UNFAIR_SHARE * n as f64;
+    let faulty = faults.count() > 0;
+    for finding in findings {
+        finding.is_inhibited = match finding.rule {
+            "no_estimate" => false,
+            "feature_drift" => unfair && faulty && !finding.is_data_fault,
+            _ => faulty,
+        };
+    }
 }
 
 fn drifted(rule: &'static str, drift: &FeatureDrift, params: &MonitorParams) -> Finding {
@@ -59,13 +96,19 @@ fn drifted(rule: &'static str, drift: &FeatureDrift, params: &MonitorParams) -> 
         [] => String::new(),
         shares => format!("share of {}; ", shares.join(", ")),
     };
+    let hint = match drift.hint.as_str() {
+        "" => String::new(),
+        hint => format!("{hint}; "),
+    };
     Finding {
         rule,
         subject: drift.feature.clone(),
         value,
         threshold,
         verdict: (drift.n_current >= params.psi.min_count).then_some(drift.verdict),
-        detail: format!("{}: {shares}PSI {value:.2} (drift from {threshold})", drift.feature),
+        detail: format!("{}: {hint}{shares}PSI {value:.2} (drift from {threshold})", drift.feature),
+        is_data_fault: !drift.hint.is_empty(),
+        is_inhibited: false,
     }
 }
 
@@ -82,9 +125,11 @@ fn broken(holds: bool) -> Verdict {
     if holds { Verdict::Drift } else { Verdict::Ok }
 }
 
-fn level(accuracy: &WindowAccuracy, params: &MonitorParams) -> Finding {
+fn level(accuracy: &WindowAccuracy, surprising: bool, params: &MonitorParams) -> Finding {
     let value = accuracy.level_error;
-    let verdict = if value.abs() >= params.level_drift {
+    let verdict = if !surprising {
+        Verdict::Ok
+    } else if value.abs() >= params.level_drift {
         Verdict::Drift
     } else if value.abs() >= params.level_warning {
         Verdict::Warning
@@ -105,10 +150,16 @@ fn level(accuracy: &WindowAccuracy, params: &MonitorParams) -> Finding {
             percent(value.exp_m1().abs()),
             percent(params.level_drift.exp_m1()),
         ),
+        is_data_fault: false,
+        is_inhibited: false,
     }
 }
 
-fn less_accurate(accuracy: &WindowAccuracy, params: &MonitorParams) -> Option<Finding> {
+fn less_accurate(
+    accuracy: &WindowAccuracy,
+    surprising: bool,
+    params: &MonitorParams,
+) -> Option<Finding> {
     let expected = accuracy.expected_mdape?;
     let threshold = expected * params.accuracy_factor;
     Some(Finding {
@@ -116,7 +167,8 @@ fn less_accurate(accuracy: &WindowAccuracy, params: &MonitorParams) -> Option<Fi
         subject: "mdape".into(),
         value: accuracy.mdape,
         threshold,
-        verdict: (accuracy.n >= params.min_sales).then_some(broken(accuracy.mdape > threshold)),
+        verdict: (accuracy.n >= params.min_sales)
+            .then_some(broken(surprising && accuracy.mdape > threshold)),
         detail: format!(
             "mdape: median error {} → {} over {} sales (alert above {})",
             percent(expected),
@@ -124,10 +176,12 @@ fn less_accurate(accuracy: &WindowAccuracy, params: &MonitorParams) -> Option<Fi
             accuracy.n,
             percent(threshold),
         ),
+        is_data_fault: false,
+        is_inhibited: false,
     })
 }
 
-fn coverage(accuracy: &WindowAccuracy, params: &MonitorParams) -> Finding {
+fn coverage(accuracy: &WindowAccuracy, surprising: bool, params: &MonitorParams) -> Finding {
     let (low, high) = (params.coverage_low, params.coverage_high);
     let value = accuracy.coverage90;
     Finding {
@@ -135,7 +189,8 @@ fn coverage(accuracy: &WindowAccuracy, params: &MonitorParams) -> Finding {
         subject: "coverage90".into(),
         value,
         threshold: if value > 0.9 { high } else { low },
-        verdict: (accuracy.n >= params.min_sales).then_some(broken(!(low..=high).contains(&value))),
+        verdict: (accuracy.n >= params.min_sales)
+            .then_some(broken(surprising && !(low..=high).contains(&value))),
         detail: format!(
             "coverage90: 90.0 % → {} of {} sale prices lie inside their interval (accepted {} to \
              {})",
@@ -144,6 +199,8 @@ fn coverage(accuracy: &WindowAccuracy, params: &MonitorParams) -> Finding {
             percent(low),
             percent(high),
         ),
+        is_data_fault: false,
+        is_inhibited: false,
     }
 }
 
@@ -151,31 +208,48 @@ fn unanswered(outcome: &Outcome, params: &MonitorParams) -> Finding {
     let n = outcome.n_answerable;
     let value = if n == 0 { 0.0 } else { outcome.n_unanswered as f64 / n as f64 };
     let threshold = params.no_estimate_share;
+    // Half the share is what nobody is told of: chance may not make it the whole one.
+    let chance = binomial_tail(outcome.n_unanswered, n, threshold / 2.0);
+    let mut refusals: Vec<(&str, u64)> =
+        outcome.refusals.iter().map(|(refusal, n)| (&**refusal, *n)).collect();
+    // Stable: of equally common ones the first by name comes first.
+    refusals.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
     Finding {
         rule: "no_estimate",
         subject: "no_estimate_share".into(),
         value,
         threshold,
-        verdict: (n >= params.min_listings).then_some(broken(value >= threshold)),
+        verdict: (n >= params.min_listings)
+            .then_some(broken(value >= threshold && chance <= params.chance)),
         detail: format!(
-            "no_estimate_share: {} of {n} listings got no estimate (alert from {})",
+            "no_estimate_share: {} of {n} listings got no estimate{} (alert from {})",
             percent(value),
+            named(&refusals),
             percent(threshold),
         ),
+        is_data_fault: refusals.first().is_some_and(|(refusal, _)| refusal.contains(" is ")),
+        is_inhibited: false,
+    }
+}
+
+/// The commonest reasons, for a sentence.
+fn named(refusals: &[(&str, u64)]) -> String {
+    let each = refusals.iter().take(NAMED_REFUSALS).map(|(refusal, n)| format!("{refusal} ({n})"));
+    match each.collect::<Vec<_>>().join(", ") {
+        empty if empty.is_empty() => empty,
+        reasons => format!(": {reasons}"),
     }
 }
 
 /// Where one alert stands.
 #[derive(Debug, Default)]
 struct AlertTrack {
-    firing: bool,
-    /// Windows in a row that speak for the other state.
-    streak: u32,
+    state: Hysteresis,
     threshold: f64,
 }
 
 /// The alerts' memory over windows. A window that cannot tell changes nothing: it neither
-/// fires, nor resolves, nor breaks a row of windows.
+/// fires, nor resolves, nor breaks a row of windows. A warning lies between: it ends no alert.
 #[derive(Debug, Default)]
 pub(super) struct AlertTracks(BTreeMap<(&'static str, String), AlertTrack>);
 
@@ -187,26 +261,25 @@ impl AlertTracks {
         findings: &[Finding],
         params: &MonitorParams,
     ) -> Vec<Alert> {
+        let patience = HysteresisParams {
+            windows_to_fire: params.windows_to_fire,
+            windows_to_resolve: params.windows_to_resolve,
+        };
         let mut alerts = Vec::new();
         for finding in findings.iter().chain(&self.gone(outcome)) {
-            let Some(verdict) = finding.verdict else { continue };
-            let holds = verdict == Verdict::Drift;
+            let reading = match finding.is_inhibited {
+                true => Reading::Unknown,
+                false => Reading::from(finding.verdict),
+            };
             let track = self.0.entry((finding.rule, finding.subject.clone())).or_default();
-            if holds {
+            if reading == Reading::Firing {
                 track.threshold = finding.threshold;
             }
-            if holds == track.firing {
-                track.streak = 0;
-                continue;
-            }
-            track.streak += 1;
-            let needed = if holds { params.windows_to_fire } else { params.windows_to_resolve };
-            if track.streak >= needed {
-                *track = AlertTrack { firing: holds, streak: 0, threshold: track.threshold };
-                alerts.push(alert(outcome, finding, holds));
+            if let Some(state) = track.state.step(reading, patience) {
+                alerts.push(alert(outcome, finding, state));
             }
         }
-        self.0.retain(|_, track| track.firing || track.streak > 0);
+        self.0.retain(|_, track| track.state.is_firing() || track.state.streak() > 0);
         alerts
     }
 
@@ -227,17 +300,18 @@ impl AlertTracks {
             threshold: track.threshold,
             verdict: Some(Verdict::Ok),
             detail: format!("{subject}: not a feature of {}", report.model_version),
+            is_data_fault: false,
+            is_inhibited: false,
         });
         findings.collect()
     }
 }
 
-fn alert(outcome: &Outcome, finding: &Finding, firing: bool) -> Alert {
+fn alert(outcome: &Outcome, finding: &Finding, state: AlertState) -> Alert {
     let window = outcome.report.window;
-    let (state, summary) = if firing {
-        (AlertState::Firing, finding.detail.clone())
-    } else {
-        (AlertState::Resolved, format!("within limits again: {}", finding.detail))
+    let summary = match state {
+        AlertState::Firing => finding.detail.clone(),
+        AlertState::Resolved => format!("within limits again: {}", finding.detail),
     };
     Alert {
         rule: finding.rule.to_owned(),

@@ -54,7 +54,7 @@ impl RetrainPolicy {
     }
 
     /// The rules in a report that ask for a training, given when the last one was; empty when
-    /// none does or the cool-down is not over.
+    /// none does or the cool-down is not over. A fault of the data is not to be learned.
     pub fn asks<'a>(
         &self,
         report: &'a DriftReport,
@@ -69,7 +69,8 @@ impl RetrainPolicy {
             let rule = fired.split(':').next().unwrap_or(fired);
             self.on.iter().any(|on| on == rule)
         };
-        report.fired.iter().map(String::as_str).filter(|fired| asked(fired)).collect()
+        let learnable = report.fired.iter().filter(|fired| !report.data_faults.contains(fired));
+        learnable.map(String::as_str).filter(|fired| asked(fired)).collect()
     }
 }
 
@@ -82,15 +83,19 @@ mod tests {
         DriftReport {
             window: Window { start: EventDate(end - 30), end: EventDate(end) },
             model_version: "v1".into(),
-            n_estimates: 100,
-            n_no_estimate: 0,
-            n_sales: 100,
-            features: Vec::new(),
-            estimate: None,
-            accuracy: None,
             verdict: Verdict::Drift,
             fired: fired.iter().map(|rule| (*rule).to_owned()).collect(),
+            ..DriftReport::default()
         }
+    }
+
+    #[test]
+    fn a_fault_of_the_data_is_not_to_be_learned() {
+        let policy = RetrainPolicy::default();
+        let fired = ["feature_drift:wall", "feature_drift:LivingArea"];
+        let data_faults = vec!["feature_drift:LivingArea".to_owned()];
+        let report = DriftReport { data_faults, ..report(200, &fired) };
+        assert_eq!(policy.asks(&report, None), ["feature_drift:wall"]);
     }
 
     #[test]

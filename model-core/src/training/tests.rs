@@ -6,11 +6,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::date::EventDate;
-use crate::drift::ReferenceProfile;
 use crate::engine::PricingEngine;
 use crate::estimate::{ModelRef, PriceEstimate, PriceOutcome};
 use crate::listing::{Attribute, Sale};
 use crate::model::{ArtifactError, PricingModel, digest};
+use crate::monitoring::ChampionReference;
 use crate::synthetic::{self, FIRST_DAY, Random, archive, law, listing, trained};
 
 const DAYS: i32 = 400;
@@ -212,9 +212,8 @@ fn a_reference_that_does_not_fit_is_refused() {
 fn survives(bytes: &[u8]) {
     let Ok(model) = PricingModel::from_bytes(bytes) else { return };
     let _ = prices(&model);
-    let profile: ReferenceProfile = model.profile;
     let mut monitor = crate::monitoring::Monitor::new(Default::default()).unwrap();
-    monitor.champion("v1", profile, None, AS_OF);
+    monitor.champion("v1", ChampionReference::of(&model), AS_OF);
     for estimate in prices(&TREES).unwrap() {
         monitor.observe_estimate(&estimate);
     }

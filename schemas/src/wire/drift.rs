@@ -1,10 +1,12 @@
 //! `DriftReport`.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use model_core::date::EventDate;
 use model_core::drift_report::{
-    BinShare, DriftReport, FeatureDrift, Verdict, Window, WindowAccuracy,
+    BinShare, DriftReport, FeatureDrift, Promise, RuleFinding, SegmentAccuracy, Verdict, Window,
+    WindowAccuracy,
 };
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +40,42 @@ struct FeatureDriftWire<'a> {
     missing_reference: f64,
     missing_current: f64,
     bins: Vec<BinShareWire<'a>>,
+    p_value: Option<f64>,
+    q_value: Option<f64>,
+    importance: Option<f64>,
+    statistics: Cow<'a, BTreeMap<String, f64>>,
+    hint: Cow<'a, str>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Promise")]
+struct PromiseWire {
+    n: i64,
+    mdape: f64,
+    ppe10: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "RuleFinding")]
+struct RuleFindingWire<'a> {
+    rule: Cow<'a, str>,
+    subject: Cow<'a, str>,
+    value: f64,
+    expected: Option<f64>,
+    threshold: f64,
+    p_value: Option<f64>,
+    verdict: VerdictWire,
+    detail: Cow<'a, str>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "SegmentAccuracy")]
+struct SegmentAccuracyWire<'a> {
+    segment: Cow<'a, str>,
+    n: i64,
+    mdape: f64,
+    median_ratio: f64,
+    coverage90: f64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -50,6 +88,12 @@ struct WindowAccuracyWire {
     coverage90: f64,
     level_error: f64,
     expected_mdape: Option<f64>,
+    rmse: Option<f64>,
+    bias: Option<f64>,
+    cod: Option<f64>,
+    prd: Option<f64>,
+    prb: Option<f64>,
+    promised: Option<PromiseWire>,
 }
 
 /// A drift report on the wire.
@@ -67,6 +111,11 @@ pub(crate) struct DriftReportWire<'a> {
     estimate: Option<FeatureDriftWire<'a>>,
     accuracy: Option<WindowAccuracyWire>,
     fired: Cow<'a, [String]>,
+    inhibited: Cow<'a, [String]>,
+    data_faults: Cow<'a, [String]>,
+    promised: Option<PromiseWire>,
+    findings: Vec<RuleFindingWire<'a>>,
+    segments: Vec<SegmentAccuracyWire<'a>>,
 }
 
 impl Wire for DriftReportWire<'static> {
@@ -93,6 +142,15 @@ impl<'a> TryFrom<&'a DriftReport> for DriftReportWire<'a> {
             estimate: report.estimate.as_ref().map(FeatureDriftWire::try_from).transpose()?,
             accuracy: report.accuracy.as_ref().map(WindowAccuracyWire::try_from).transpose()?,
             fired: Cow::Borrowed(&report.fired),
+            inhibited: Cow::Borrowed(&report.inhibited),
+            data_faults: Cow::Borrowed(&report.data_faults),
+            promised: report.promised.map(PromiseWire::try_from).transpose()?,
+            findings: report.findings.iter().map(RuleFindingWire::from).collect(),
+            segments: report
+                .segments
+                .iter()
+                .map(SegmentAccuracyWire::try_from)
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -116,6 +174,15 @@ impl TryFrom<DriftReportWire<'_>> for DriftReport {
             accuracy: wire.accuracy.map(WindowAccuracy::try_from).transpose()?,
             verdict: wire.verdict.into(),
             fired: wire.fired.into_owned(),
+            inhibited: wire.inhibited.into_owned(),
+            data_faults: wire.data_faults.into_owned(),
+            promised: wire.promised.map(Promise::try_from).transpose()?,
+            findings: wire.findings.into_iter().map(RuleFinding::from).collect(),
+            segments: wire
+                .segments
+                .into_iter()
+                .map(SegmentAccuracy::try_from)
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -143,6 +210,11 @@ impl<'a> TryFrom<&'a FeatureDrift> for FeatureDriftWire<'a> {
             missing_reference: drift.missing_reference,
             missing_current: drift.missing_current,
             bins: drift.bins.iter().map(bin).collect(),
+            p_value: drift.p_value,
+            q_value: drift.q_value,
+            importance: drift.importance,
+            statistics: Cow::Borrowed(&drift.statistics),
+            hint: Cow::Borrowed(&drift.hint),
         })
     }
 }
@@ -170,6 +242,11 @@ impl TryFrom<FeatureDriftWire<'_>> for FeatureDrift {
             missing_reference: wire.missing_reference,
             missing_current: wire.missing_current,
             bins: wire.bins.into_iter().map(bin).collect(),
+            p_value: wire.p_value,
+            q_value: wire.q_value,
+            importance: wire.importance,
+            statistics: wire.statistics.into_owned(),
+            hint: wire.hint.into_owned(),
         })
     }
 }
@@ -186,6 +263,12 @@ impl TryFrom<&WindowAccuracy> for WindowAccuracyWire {
             coverage90: accuracy.coverage90,
             level_error: accuracy.level_error,
             expected_mdape: accuracy.expected_mdape,
+            rmse: accuracy.rmse,
+            bias: accuracy.bias,
+            cod: accuracy.cod,
+            prd: accuracy.prd,
+            prb: accuracy.prb,
+            promised: accuracy.promised.map(PromiseWire::try_from).transpose()?,
         })
     }
 }
@@ -202,6 +285,88 @@ impl TryFrom<WindowAccuracyWire> for WindowAccuracy {
             coverage90: wire.coverage90,
             level_error: wire.level_error,
             expected_mdape: wire.expected_mdape,
+            rmse: wire.rmse,
+            bias: wire.bias,
+            cod: wire.cod,
+            prd: wire.prd,
+            prb: wire.prb,
+            promised: wire.promised.map(Promise::try_from).transpose()?,
+        })
+    }
+}
+
+impl TryFrom<Promise> for PromiseWire {
+    type Error = EncodeError;
+
+    fn try_from(promise: Promise) -> Result<Self, EncodeError> {
+        let n = to_long(KIND, "promised.n", promise.n)?;
+        Ok(Self { n, mdape: promise.mdape, ppe10: promise.ppe10 })
+    }
+}
+
+impl TryFrom<PromiseWire> for Promise {
+    type Error = DecodeError;
+
+    fn try_from(wire: PromiseWire) -> Result<Self, DecodeError> {
+        let n = from_long("promised.n", wire.n)?;
+        Ok(Self { n, mdape: wire.mdape, ppe10: wire.ppe10 })
+    }
+}
+
+impl<'a> From<&'a RuleFinding> for RuleFindingWire<'a> {
+    fn from(finding: &'a RuleFinding) -> Self {
+        Self {
+            rule: Cow::Borrowed(&finding.rule),
+            subject: Cow::Borrowed(&finding.subject),
+            value: finding.value,
+            expected: finding.expected,
+            threshold: finding.threshold,
+            p_value: finding.p_value,
+            verdict: finding.verdict.into(),
+            detail: Cow::Borrowed(&finding.detail),
+        }
+    }
+}
+
+impl From<RuleFindingWire<'_>> for RuleFinding {
+    fn from(wire: RuleFindingWire<'_>) -> Self {
+        Self {
+            rule: wire.rule.into_owned(),
+            subject: wire.subject.into_owned(),
+            value: wire.value,
+            expected: wire.expected,
+            threshold: wire.threshold,
+            p_value: wire.p_value,
+            verdict: wire.verdict.into(),
+            detail: wire.detail.into_owned(),
+        }
+    }
+}
+
+impl<'a> TryFrom<&'a SegmentAccuracy> for SegmentAccuracyWire<'a> {
+    type Error = EncodeError;
+
+    fn try_from(segment: &'a SegmentAccuracy) -> Result<Self, EncodeError> {
+        Ok(Self {
+            segment: Cow::Borrowed(&segment.segment),
+            n: to_long(KIND, "segments.n", segment.n)?,
+            mdape: segment.mdape,
+            median_ratio: segment.median_ratio,
+            coverage90: segment.coverage90,
+        })
+    }
+}
+
+impl TryFrom<SegmentAccuracyWire<'_>> for SegmentAccuracy {
+    type Error = DecodeError;
+
+    fn try_from(wire: SegmentAccuracyWire<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            segment: wire.segment.into_owned(),
+            n: from_long("segments.n", wire.n)?,
+            mdape: wire.mdape,
+            median_ratio: wire.median_ratio,
+            coverage90: wire.coverage90,
         })
     }
 }

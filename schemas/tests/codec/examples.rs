@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use model_core::date::EventDate;
 use model_core::drift_report::{
-    BinShare, DriftReport, FeatureDrift, Verdict, Window, WindowAccuracy,
+    BinShare, DriftReport, FeatureDrift, Promise, RuleFinding, SegmentAccuracy, Verdict, Window,
+    WindowAccuracy,
 };
 use model_core::estimate::{
     Comparable, Contribution, ExternalFacts, ExternalStatus, Interval, ModelRef, NoEstimateReason,
@@ -170,6 +171,11 @@ pub(crate) fn drift_report() -> DriftReport {
         missing_reference: 0.01,
         missing_current: 0.5,
         bins: vec![BinShare { label: "stucco".into(), reference: 0.02, current: 0.09 }],
+        p_value: Some(1e-9),
+        q_value: Some(2e-8),
+        importance: Some(0.03),
+        statistics: BTreeMap::from([("ks".into(), 0.21)]),
+        hint: "missing in 50.0 % of homes, 1.0 % before".into(),
     };
     DriftReport {
         window: Window { start: day("1996-06-01"), end: day("1996-07-01") },
@@ -190,10 +196,63 @@ pub(crate) fn drift_report() -> DriftReport {
             coverage90: 0.88,
             level_error: -0.03,
             expected_mdape: Some(0.1),
+            rmse: Some(21_000.0),
+            bias: Some(0.02),
+            cod: Some(14.5),
+            prd: Some(1.02),
+            prb: Some(-0.03),
+            promised: Some(Promise { n: 300, mdape: 0.1, ppe10: 0.5 }),
         }),
         verdict: Verdict::Drift,
         fired: vec!["feature_drift:wall".into()],
+        inhibited: vec!["coverage:coverage90".into()],
+        data_faults: vec!["feature_drift:wall".into()],
+        promised: Some(Promise { n: 340, mdape: 0.09, ppe10: 0.55 }),
+        findings: vec![RuleFinding {
+            rule: "volume".into(),
+            subject: "listings".into(),
+            value: 340.0,
+            expected: Some(330.0),
+            threshold: 180.0,
+            p_value: Some(0.4),
+            verdict: Verdict::Ok,
+            detail: "340 listings, about 330 expected".into(),
+        }],
+        segments: vec![SegmentAccuracy {
+            segment: "area:43606".into(),
+            n: 41,
+            mdape: 0.12,
+            median_ratio: 0.97,
+            coverage90: 0.88,
+        }],
     }
+}
+
+/// The same report, as the first schema had it.
+pub(crate) fn drift_report_v1() -> DriftReport {
+    let mut report = DriftReport {
+        inhibited: Vec::new(),
+        data_faults: Vec::new(),
+        promised: None,
+        findings: Vec::new(),
+        segments: Vec::new(),
+        ..drift_report()
+    };
+    for drift in report.features.iter_mut().chain(&mut report.estimate) {
+        (drift.p_value, drift.q_value, drift.importance) = (None, None, None);
+        drift.statistics.clear();
+        drift.hint.clear();
+    }
+    report.accuracy = report.accuracy.map(|accuracy| WindowAccuracy {
+        rmse: None,
+        bias: None,
+        cod: None,
+        prd: None,
+        prb: None,
+        promised: None,
+        ..accuracy
+    });
+    report
 }
 
 /// A registration with every field in use.

@@ -93,10 +93,16 @@ fn a_confidence_beyond_100_is_not_a_score() {
 
 #[test]
 fn a_drift_report_is_these_bytes() {
-    let bytes = golden(include_str!("golden/drift_report.v1.hex"));
+    let bytes = golden(include_str!("golden/drift_report.v2.hex"));
     let codec = Codec::new().unwrap();
     assert_eq!(codec.encode_drift_report(&examples::drift_report()).unwrap(), bytes);
     assert_eq!(codec.decode_drift_report(&bytes), Ok(examples::drift_report()));
+}
+
+#[test]
+fn a_drift_report_of_the_first_schema_is_still_read() {
+    let bytes = golden(include_str!("golden/drift_report.v1.hex"));
+    assert_eq!(Codec::new().unwrap().decode_drift_report(&bytes), Ok(examples::drift_report_v1()));
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use model_core::drift_report::{
-    BinShare, DriftReport, FeatureDrift, Verdict, Window, WindowAccuracy,
+    BinShare, DriftReport, FeatureDrift, Promise, RuleFinding, SegmentAccuracy, Verdict, Window,
+    WindowAccuracy,
 };
 use model_core::listing::{Facts, Listing};
 use model_core::registry::{Lineage, RegistryAction, RegistryEvent};
@@ -36,8 +37,11 @@ fn drift() -> impl Strategy<Value = FeatureDrift> {
     );
     let names = proptest::array::uniform3(text());
     let numbers = proptest::array::uniform6(bits());
-    (names, numbers, verdict(), count(), count(), bins).prop_map(
-        |([feature, kind, statistic], numbers, verdict, n_reference, n_current, bins)| {
+    let optional = proptest::array::uniform3(option::of(bits()));
+    let more = (optional, btree_map(text(), bits(), 0..3), text());
+    (names, numbers, verdict(), count(), count(), bins, more).prop_map(
+        |([feature, kind, statistic], numbers, verdict, n_reference, n_current, bins, more)| {
+            let ([p_value, q_value, importance], statistics, hint) = more;
             FeatureDrift {
                 feature,
                 kind,
@@ -52,14 +56,53 @@ fn drift() -> impl Strategy<Value = FeatureDrift> {
                 n_reference,
                 n_current,
                 bins,
+                p_value,
+                q_value,
+                importance,
+                statistics,
+                hint,
             }
         },
     )
 }
 
+fn promise() -> impl Strategy<Value = Option<Promise>> {
+    option::of((count(), bits(), bits()).prop_map(|(n, mdape, ppe10)| Promise { n, mdape, ppe10 }))
+}
+
+fn finding() -> impl Strategy<Value = RuleFinding> {
+    let texts = proptest::array::uniform3(text());
+    (texts, bits(), bits(), option::of(bits()), option::of(bits()), verdict()).prop_map(
+        |([rule, subject, detail], value, threshold, expected, p_value, verdict)| RuleFinding {
+            rule,
+            subject,
+            value,
+            expected,
+            threshold,
+            p_value,
+            verdict,
+            detail,
+        },
+    )
+}
+
+fn segment() -> impl Strategy<Value = SegmentAccuracy> {
+    (text(), count(), proptest::array::uniform3(bits())).prop_map(
+        |(segment, n, [mdape, median_ratio, coverage90])| SegmentAccuracy {
+            segment,
+            n,
+            mdape,
+            median_ratio,
+            coverage90,
+        },
+    )
+}
+
 fn report() -> impl Strategy<Value = DriftReport> {
-    let accuracy = (count(), proptest::array::uniform5(bits()), option::of(bits())).prop_map(
-        |(n, [mdape, ppe10, median_ratio, coverage90, level_error], expected_mdape)| {
+    let optional = proptest::array::uniform6(option::of(bits()));
+    let accuracy = (count(), proptest::array::uniform5(bits()), optional, promise()).prop_map(
+        |(n, [mdape, ppe10, median_ratio, coverage90, level_error], optional, promised)| {
+            let [expected_mdape, rmse, bias, cod, prd, prb] = optional;
             WindowAccuracy {
                 n,
                 mdape,
@@ -68,12 +111,20 @@ fn report() -> impl Strategy<Value = DriftReport> {
                 coverage90,
                 level_error,
                 expected_mdape,
+                rmse,
+                bias,
+                cod,
+                prd,
+                prb,
+                promised,
             }
         },
     );
     let head = (date(), date(), verdict(), text(), proptest::array::uniform3(count()));
-    (head, vec(drift(), 0..4), option::of(drift()), option::of(accuracy), vec(text(), 0..3))
-        .prop_map(|(head, features, estimate, accuracy, fired)| DriftReport {
+    let rules = proptest::array::uniform3(vec(text(), 0..3));
+    let more = (promise(), vec(finding(), 0..3), vec(segment(), 0..3));
+    (head, vec(drift(), 0..4), option::of(drift()), option::of(accuracy), rules, more).prop_map(
+        |(head, features, estimate, accuracy, [fired, inhibited, data_faults], more)| DriftReport {
             window: Window { start: head.0, end: head.1 },
             verdict: head.2,
             model_version: head.3,
@@ -84,7 +135,13 @@ fn report() -> impl Strategy<Value = DriftReport> {
             estimate,
             accuracy,
             fired,
-        })
+            inhibited,
+            data_faults,
+            promised: more.0,
+            findings: more.1,
+            segments: more.2,
+        },
+    )
 }
 
 fn event() -> impl Strategy<Value = RegistryEvent> {

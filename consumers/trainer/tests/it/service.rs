@@ -120,14 +120,9 @@ impl World {
         let report = DriftReport {
             window: Window { start: end.plus_days(-30), end },
             model_version: "v1".into(),
-            n_estimates: 100,
-            n_no_estimate: 0,
-            n_sales: 100,
-            features: Vec::new(),
-            estimate: None,
-            accuracy: None,
             verdict: Verdict::Drift,
             fired: vec![fired.to_owned()],
+            ..DriftReport::default()
         };
         let payload = self.codec.encode_drift_report(&report).unwrap();
         Outgoing::new(self.topics.drift(), report.window.id().as_bytes(), payload)
