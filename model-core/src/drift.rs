@@ -7,11 +7,13 @@
 //! compares the two.
 
 mod check;
+pub mod fdr;
 pub mod profile;
 pub mod psi;
 pub mod window_counts;
 
 pub use check::InvalidProfile;
+pub use fdr::benjamini_hochberg;
 pub use profile::{
     Binning, ColumnProfile, ColumnSpec, ColumnSpecKind, ProfileError, ReferenceProfile,
 };
