@@ -38,6 +38,7 @@ use self::so_far::SoFar;
 mod champions;
 mod closing;
 mod estimates;
+pub mod hysteresis;
 mod params;
 mod rules;
 mod so_far;

@@ -160,7 +160,7 @@ impl MonitorParams {
     }
 }
 
-fn check(
+pub(super) fn check(
     setting: &'static str,
     value: impl ToString,
     ok: bool,
