@@ -43,6 +43,7 @@ mod params;
 mod rules;
 mod so_far;
 
+pub(crate) use self::params::check as check_setting;
 pub use self::params::{InvalidSetting, MonitorParams, WindowKind};
 
 /// Latest event date that is counted, 2200-01-01: window arithmetic stays inside the calendar.

@@ -160,7 +160,7 @@ impl MonitorParams {
     }
 }
 
-pub(super) fn check(
+pub(crate) fn check(
     setting: &'static str,
     value: impl ToString,
     ok: bool,
