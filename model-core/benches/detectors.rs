@@ -1,4 +1,4 @@
-//! What one number costs a sequential detector.
+//! What one number costs a sequential detector, and one arrival the rules of data health.
 
 #![expect(missing_docs, reason = "criterion_group! makes a function without documentation")]
 
@@ -7,6 +7,7 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use model_core::detectors::{Adwin, Detector, Kswin, KswinParams, PageHinkley};
+use model_core::monitoring::health::{Arrivals, SilenceParams};
 
 /// Numbers that look random, around 0, without a change.
 fn stream(length: usize) -> Vec<f64> {
@@ -48,5 +49,26 @@ fn detectors(criterion: &mut Criterion) {
     update(criterion, "kswin", &[1_000], Kswin::new(params));
 }
 
-criterion_group!(benches, detectors);
+/// One listing every 36 s, but for the last two days of each week.
+fn arrivals() -> impl Iterator<Item = i64> {
+    (0..).map(|i| i * 36_000).filter(|time| time % (168 * 3_600_000) < 120 * 3_600_000)
+}
+
+fn health(criterion: &mut Criterion) {
+    let params = SilenceParams::default();
+    let mut known = Arrivals::default();
+    let mut times = arrivals();
+    times.by_ref().take(100_000).for_each(|time| known.observe(time, &params));
+    let mut group = criterion.benchmark_group("health");
+    group.bench_function("observe an arrival", |bench| {
+        bench.iter(|| times.next().map(|time| known.observe(black_box(time), &params)));
+    });
+    let now = times.next().unwrap_or_default();
+    group.bench_function("judge a silence", |bench| {
+        bench.iter(|| known.silence("mls", black_box(now), &params));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, detectors, health);
 criterion_main!(benches);

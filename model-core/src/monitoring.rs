@@ -38,6 +38,7 @@ use self::so_far::SoFar;
 mod champions;
 mod closing;
 mod estimates;
+pub mod health;
 pub mod hysteresis;
 mod params;
 mod rules;

@@ -22,7 +22,7 @@ import streams
 
 ROOT = Path(__file__).resolve().parents[3]
 FIXTURE = ROOT / "model-core/tests/detectors/river.json"
-EXAMPLE = ["cargo", "run", "--release", "--quiet", "-p", "model-core", "--example", "detectors"]
+EXAMPLE = ["cargo", "run", "--quiet", "-p", "model-core", "--example", "detectors"]
 SEED = 42
 
 
