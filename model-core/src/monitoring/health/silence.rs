@@ -60,8 +60,10 @@ impl Arrivals {
             Some(last) if last < arrival_ms => {
                 let gap = self.expected(last, arrival_ms);
                 // One silence must not hide the next, but a source may change for good.
-                let most = || LEARNED_LIMITS * self.limit(params.alpha);
-                let gap = if gap > self.scale() { gap.min(most()) } else { gap };
+                // No limit is below `LEARNED_LIMITS ln(1 / 0.1)` scales: it is asked for seldom.
+                let long = gap > 2.0 * LEARNED_LIMITS * self.scale();
+                let most = if long { LEARNED_LIMITS * self.limit(params.alpha) } else { gap };
+                let gap = gap.min(most);
                 self.gaps[0] += gap;
                 self.gaps[1] += gap * gap;
                 self.pass(last, arrival_ms, params);
