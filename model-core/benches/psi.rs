@@ -117,6 +117,7 @@ fn window(criterion: &mut Criterion) {
         let reference = ChampionReference {
             profile: profile(&rows),
             expected_mdape: Some(0.08),
+            expected_level: None,
             importance: Vec::new(),
         };
         monitor.champion("v1", reference, EventDate(9_000));

@@ -7,6 +7,7 @@ pub mod alert;
 pub mod backtest;
 pub mod calibration;
 pub mod date;
+pub mod detectors;
 pub mod drift;
 pub mod drift_report;
 pub mod engine;

@@ -31,24 +31,38 @@ use crate::listing::{OLDEST_EVENT, Sale};
 use self::champions::{Champion, Champions};
 use self::closing::{Closed, OpenWindow};
 use self::estimates::{EstimateBook, Interner, Observed};
-use self::rules::AlertTracks;
+use self::health::{SourceHealth, WindowHealth};
+use self::rules::{AlertTracks, Finding};
 
 mod champions;
 mod closing;
 mod estimates;
+pub mod health;
 mod hints;
 pub mod hysteresis;
 mod params;
 mod rules;
 
 pub use self::champions::ChampionReference;
+pub(crate) use self::params::check as check_setting;
 pub use self::params::{InvalidSetting, MonitorParams, WindowKind};
 
 /// Latest event date that is counted, 2200-01-01: window arithmetic stays inside the calendar.
 const NEWEST_EVENT: EventDate = EventDate(84_006);
 /// Names of the rules, as reports and alerts carry them.
-pub const RULES: [&str; 6] =
-    ["feature_drift", "estimate_drift", "level_drift", "accuracy", "coverage", "no_estimate"];
+pub const RULES: [&str; 9] = [
+    "feature_drift",
+    "estimate_drift",
+    "level_drift",
+    "accuracy",
+    "coverage",
+    "no_estimate",
+    "volume",
+    "degraded",
+    "stale_facts",
+];
+/// What the rules of data health are about, as reports and alerts name it.
+const SOURCE: &str = "listings";
 /// Windows without any data that are reported in a row; of a longer silence the rest is not.
 pub const MAX_EMPTY_WINDOWS: u32 = 36;
 
@@ -71,11 +85,13 @@ pub struct Monitor {
     open: BTreeMap<EventDate, OpenWindow>,
     book: EstimateBook,
     tracks: AlertTracks,
+    health: SourceHealth,
     /// Windows that end on or before this day are closed.
     closed_until: Option<EventDate>,
     /// First day of the next window to report, once there has been any data.
     next: Option<EventDate>,
     empty_in_a_row: u32,
+    is_cut_short: bool,
     late_total: u64,
     duplicate_total: u64,
     invalid_total: u64,
@@ -95,9 +111,11 @@ impl Monitor {
             open: BTreeMap::new(),
             book: EstimateBook::default(),
             tracks: AlertTracks::default(),
+            health: SourceHealth::default(),
             closed_until: None,
             next: None,
             empty_in_a_row: 0,
+            is_cut_short: false,
             late_total: 0,
             duplicate_total: 0,
             invalid_total: 0,
@@ -215,12 +233,14 @@ impl Monitor {
         self.open.keys().next().copied().filter(|start| *start < until)
     }
 
-    /// Closes every window that holds data, at the end of a finite stream.
+    /// Closes every window that holds data, at the end of a finite stream. The last one may be
+    /// cut short: its volume is not judged.
     pub fn finish(&mut self) -> Vec<ClosedWindow> {
-        match self.open.keys().next_back() {
-            Some(last) => self.advance(self.params.window.window_of(*last).end),
-            None => Vec::new(),
-        }
+        let Some(last) = self.open.keys().next_back().copied() else { return Vec::new() };
+        let mut closed = self.advance(last);
+        self.is_cut_short = true;
+        closed.extend(self.advance(self.params.window.window_of(last).end));
+        closed
     }
 
     /// Estimates and sales that arrived after their window had closed.
@@ -263,7 +283,16 @@ impl Monitor {
 
     fn close(&mut self, window: Window, open: OpenWindow) -> ClosedWindow {
         let mut outcome = open.close(window, &self.champions, &mut self.book, &self.params);
+        let counts = match self.is_cut_short {
+            true => WindowHealth { listings: 0, ..outcome.health },
+            false => outcome.health,
+        };
+        let health = self.health.close(SOURCE, window, &counts, &self.params.health);
+        let health = health
+            .into_iter()
+            .filter(|finding| !(self.is_cut_short && finding.rule == health::VOLUME));
         let mut findings = rules::findings(&outcome, &self.params);
+        findings.extend(health.map(Finding::from));
         rules::inhibit(&mut findings, &outcome, &self.params);
         rules::judge(&mut outcome, &findings);
         let alerts = self.tracks.step(&outcome, &findings, &self.params);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::date::EventDate;
 use crate::drift::ReferenceProfile;
 use crate::model::PricingModel;
+use crate::training::LEVEL_ERROR;
 
 /// What a champion's windows are measured against.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +14,8 @@ pub struct ChampionReference {
     pub profile: ReferenceProfile,
     /// Its median absolute percentage error when it was evaluated, a decimal.
     pub expected_mdape: Option<f64>,
+    /// Its median log error then, without its running correction.
+    pub expected_level: Option<f64>,
     /// Weight of each position of the feature vector in the model, adding up to 1; empty: not
     /// known.
     pub importance: Vec<f64>,
@@ -24,6 +27,7 @@ impl ChampionReference {
         Self {
             profile: model.profile.clone(),
             expected_mdape: model.metrics.get("mdape").copied(),
+            expected_level: model.metrics.get(LEVEL_ERROR).copied(),
             importance: model.predictor.importance(),
         }
     }

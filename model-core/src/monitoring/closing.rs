@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::champions::{ChampionReference, Champions};
 use super::estimates::{EstimateBook, Event, Listed, Listings};
+use super::health::WindowHealth;
 use super::hints::hint;
 use super::params::MonitorParams;
 use crate::drift::WindowCounts;
@@ -14,7 +15,7 @@ use crate::evaluation;
 use crate::evaluation::quantiles::median;
 
 /// Nominal coverage of the intervals that are checked.
-const COVERAGE: f64 = 0.9;
+pub(super) const COVERAGE: f64 = 0.9;
 /// Half of all normal errors are smaller than this many standard deviations.
 const NORMAL_MEDIAN: f64 = 0.674_489_750_196_081_7;
 
@@ -54,7 +55,7 @@ pub(super) struct OpenWindow {
 /// The chances of what the window's sales show, or more, if the model were as good as it was.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Surprise {
-    /// Of so many sales on one side of the model without its running correction (sign test, both
+    /// Of so many sales on one side of the level that the model began with (sign test, both
     /// sides).
     pub(super) level: f64,
     /// Of so many errors above the champion's median error (sign test).
@@ -67,6 +68,10 @@ pub(super) struct Surprise {
 pub(super) struct Outcome {
     /// Complete but for the verdict and the rules that fired.
     pub(super) report: DriftReport,
+    /// What the rules of data health look at.
+    pub(super) health: WindowHealth,
+    /// The level error to expect: the champion's when it was evaluated.
+    pub(super) expected_level: f64,
     /// How surprising the accuracy is.
     pub(super) surprise: Option<Surprise>,
     /// What stood in the way of how many of the estimates that are missing.
@@ -102,6 +107,7 @@ impl OpenWindow {
                 None => {}
             }
         }
+        let health = health(listed.clone());
         let answers = listed.filter_map(|listed| listed.answer.as_ref());
         let promised = promise(answers.map(|answer| (answer.fsd, answer.confidence)));
         for (event, Listed { answer, .. }) in self.listings.listed {
@@ -111,8 +117,10 @@ impl OpenWindow {
         }
         let n_sales = self.sales.len() as u64;
         let sales = join(&self.sales, book, params.join_days);
-        let expected =
-            champions.get(&version).and_then(|champion| champion.reference.expected_mdape);
+        let reference = champions.get(&version).map(|champion| &champion.reference);
+        let expected = reference.and_then(|reference| reference.expected_mdape);
+        let expected_level = reference.and_then(|reference| reference.expected_level);
+        let expected_level = expected_level.filter(|level| level.is_finite()).unwrap_or(0.0);
         let n_no_estimate = n_listed - n_estimates;
         Outcome {
             report: DriftReport {
@@ -132,7 +140,9 @@ impl OpenWindow {
                 findings: Vec::new(),
                 segments: Vec::new(),
             },
-            surprise: surprise(&sales, expected),
+            health,
+            expected_level,
+            surprise: surprise(&sales, expected, expected_level),
             refusals,
             n_answerable: n_listed - excused,
             n_unanswered: n_no_estimate - excused,
@@ -234,7 +244,25 @@ fn accuracy(sales: &[PricedSale], expected_mdape: Option<f64>) -> Option<WindowA
     })
 }
 
-fn surprise(sales: &[PricedSale], expected_mdape: Option<f64>) -> Option<Surprise> {
+fn health<'a>(listed: impl Iterator<Item = &'a Listed>) -> WindowHealth {
+    let mut health = WindowHealth::default();
+    for listed in listed {
+        health.listings += 1;
+        health.degraded.total += 1;
+        health.degraded.count += u64::from(listed.is_degraded);
+        if let Some(stale) = listed.is_stale {
+            health.stale_facts.total += 1;
+            health.stale_facts.count += u64::from(stale);
+        }
+    }
+    health
+}
+
+fn surprise(
+    sales: &[PricedSale],
+    expected_mdape: Option<f64>,
+    expected_level: f64,
+) -> Option<Surprise> {
     let n = sales.len() as u64;
     if n == 0 {
         return None;
@@ -242,8 +270,8 @@ fn surprise(sales: &[PricedSale], expected_mdape: Option<f64>) -> Option<Surpris
     let count = |holds: &dyn Fn(&PricedSale) -> bool| {
         sales.iter().filter(|sale| holds(sale)).count() as u64
     };
-    let above = count(&|sale| sale.level_error() > 0.0);
-    let below = count(&|sale| sale.level_error() < 0.0);
+    let above = count(&|sale| sale.level_error() > expected_level);
+    let below = count(&|sale| sale.level_error() < expected_level);
     let covered = count(&|sale| sale.lower <= sale.price && sale.price <= sale.upper);
     let error = |sale: &PricedSale| (sale.estimate - sale.price).abs() / sale.price;
     let few = binomial_tail(n - covered, n, 1.0 - COVERAGE);

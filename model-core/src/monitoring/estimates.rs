@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::date::EventDate;
-use crate::estimate::{NoEstimateReason, PriceEstimate, PriceOutcome};
+use crate::estimate::{ExternalStatus, NoEstimateReason, PriceEstimate, PriceOutcome};
 
 /// Longest name of a field that is told; RESO's longest are half as long.
 const MAX_FIELD_NAME: usize = 64;
@@ -68,6 +68,10 @@ pub(super) struct Listed {
     pub(super) no_champion: bool,
     /// What stood in the way of an answer.
     pub(super) refusal: Option<Arc<str>>,
+    /// Facts were missing or expired because a source was down.
+    pub(super) is_degraded: bool,
+    /// Whether a fact of an external source had expired; `None` without such sources.
+    pub(super) is_stale: Option<bool>,
 }
 
 impl Listed {
@@ -87,6 +91,9 @@ impl Listed {
                     .no_champion
                     .cmp(&self.no_champion)
                     .then_with(|| self.refusal.cmp(&other.refusal)),
+            })
+            .then_with(|| {
+                (self.is_degraded, self.is_stale).cmp(&(other.is_degraded, other.is_stale))
             })
     }
 }
@@ -109,15 +116,18 @@ pub(super) struct Observed {
 impl Observed {
     /// `None` when the estimate's numbers cannot be used.
     pub(super) fn from(estimate: &PriceEstimate, texts: &mut Interner) -> Option<Self> {
+        let is_degraded = estimate.is_degraded();
+        let is_stale = (!estimate.external_facts.is_empty()).then(|| {
+            estimate.external_facts.iter().any(|facts| facts.status == ExternalStatus::Stale)
+        });
         let version = estimate.model.as_ref().map(|model| texts.get(&model.version));
         let price = match &estimate.outcome {
             PriceOutcome::NoEstimate { reason, detail } => {
                 let no_champion = *reason == NoEstimateReason::NoChampion;
                 let refusal = Some(texts.get(&refusal(*reason, detail)));
-                return Some(Self {
-                    listed: Listed { version, answer: None, no_champion, refusal },
-                    row: None,
-                });
+                let listed =
+                    Listed { version, answer: None, no_champion, refusal, is_degraded, is_stale };
+                return Some(Self { listed, row: None });
             }
             PriceOutcome::Priced(price) => price,
         };
@@ -140,7 +150,14 @@ impl Observed {
             log_model: answer.log_model(),
             features: price.features.as_slice().into(),
         });
-        let listed = Listed { version, answer: Some(answer), no_champion: false, refusal: None };
+        let listed = Listed {
+            version,
+            answer: Some(answer),
+            no_champion: false,
+            refusal: None,
+            is_degraded,
+            is_stale,
+        };
         Some(Self { listed, row })
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::health::HealthParams;
 use crate::date::EventDate;
 use crate::drift::PsiParams;
 use crate::drift_report::Window;
@@ -44,6 +45,7 @@ impl WindowKind {
 /// |---|---|---|---|
 /// | `window` | `"month"` | 1 to 3660 days | the unit of housing statistics |
 /// | `psi` | see [`PsiParams`] | | |
+/// | `health` | see [`HealthParams`] | | |
 /// | `min_sales` | 30 | at least 1 | the median error of 30 moves by a fifth by chance alone |
 /// | `accuracy_factor` | 1.25 | above 1 | a quarter more is felt by those who rely on prices |
 /// | `coverage_low`, `coverage_high` | 0.80, 0.97 | 0 to 1, around 0.9 | a tenth of the prices lie outside by design |
@@ -61,6 +63,8 @@ pub struct MonitorParams {
     pub window: WindowKind,
     /// Drift of features and of the estimate.
     pub psi: PsiParams,
+    /// Volume, degraded prices and expired facts.
+    pub health: HealthParams,
     /// Fewest priced sales in a window to judge accuracy, coverage and level by.
     pub min_sales: u64,
     /// The median absolute percentage error alerts above the champion's own times this.
@@ -95,6 +99,7 @@ impl Default for MonitorParams {
         Self {
             window: WindowKind::Month,
             psi: PsiParams::default(),
+            health: HealthParams::default(),
             min_sales: 30,
             accuracy_factor: 1.25,
             chance: 0.002,
@@ -141,6 +146,7 @@ impl MonitorParams {
         check("psi.min_count", psi.min_count, psi.min_count >= 1, "at least 1")?;
         let rate = psi.false_discovery_rate;
         check("psi.false_discovery_rate", rate, rate > 0.0 && rate <= 1.0, "above 0 to 1")?;
+        self.health.check()?;
         check("min_sales", self.min_sales, self.min_sales >= 1, "at least 1")?;
         let ok = finite(self.accuracy_factor, self.accuracy_factor > 1.0);
         check("accuracy_factor", self.accuracy_factor, ok, "above 1")?;
@@ -166,7 +172,7 @@ impl MonitorParams {
     }
 }
 
-pub(super) fn check(
+pub(crate) fn check(
     setting: &'static str,
     value: impl ToString,
     ok: bool,

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::closing::Outcome;
+use super::closing::{COVERAGE, Outcome};
+use super::health::{self, HealthFinding};
 use super::hysteresis::{Hysteresis, HysteresisParams, Reading};
 use super::params::MonitorParams;
 use crate::alert::{Alert, AlertState};
 use crate::drift::chance::binomial_tail;
-use crate::drift_report::{BinShare, FeatureDrift, Verdict, WindowAccuracy};
+use crate::drift_report::{BinShare, FeatureDrift, RuleFinding, Verdict, WindowAccuracy};
 
 /// Bins named in a summary.
 const NAMED_BINS: usize = 2;
@@ -22,7 +23,9 @@ pub(super) struct Finding {
     rule: &'static str,
     subject: String,
     value: f64,
+    expected: Option<f64>,
     threshold: f64,
+    p_value: Option<f64>,
     /// `None`: the window holds too little to tell.
     verdict: Option<Verdict>,
     /// The finding in words.
@@ -33,7 +36,38 @@ pub(super) struct Finding {
     is_inhibited: bool,
 }
 
+impl From<HealthFinding> for Finding {
+    fn from(finding: HealthFinding) -> Self {
+        Self {
+            rule: finding.rule,
+            subject: finding.subject,
+            value: finding.value,
+            expected: Some(finding.expected),
+            threshold: finding.threshold,
+            p_value: Some(finding.p_value),
+            verdict: Some(finding.verdict),
+            detail: finding.detail,
+            is_data_fault: true,
+            is_inhibited: false,
+        }
+    }
+}
+
 impl Finding {
+    /// As it stands in the report.
+    fn reported(&self) -> RuleFinding {
+        RuleFinding {
+            rule: self.rule.to_owned(),
+            subject: self.subject.clone(),
+            value: self.value,
+            expected: self.expected,
+            threshold: self.threshold,
+            p_value: self.p_value,
+            verdict: self.verdict.unwrap_or_default(),
+            detail: self.detail.clone(),
+        }
+    }
+
     fn name(&self) -> String {
         format!("{}:{}", self.rule, self.subject)
     }
@@ -46,10 +80,9 @@ pub(super) fn findings(outcome: &Outcome, params: &MonitorParams) -> Vec<Finding
     findings.extend(report.features.iter().map(|d| drifted("feature_drift", d, params)));
     findings.extend(report.estimate.iter().map(|d| drifted("estimate_drift", d, params)));
     if let (Some(accuracy), Some(surprise)) = (&report.accuracy, outcome.surprise) {
-        findings.push(level(accuracy, surprise.level <= params.chance, params));
-        let surprising = surprise.accuracy.is_some_and(|chance| chance <= params.chance);
-        findings.extend(less_accurate(accuracy, surprising, params));
-        findings.push(coverage(accuracy, surprise.coverage <= params.chance, params));
+        findings.push(level(accuracy, outcome.expected_level, surprise.level, params));
+        findings.extend(less_accurate(accuracy, surprise.accuracy, params));
+        findings.push(coverage(accuracy, surprise.coverage, params));
     }
     findings.push(unanswered(outcome, params));
     findings
@@ -66,25 +99,32 @@ pub(super) fn judge(outcome: &mut Outcome, findings: &[Finding]) {
     let faults = fired.iter().filter(|finding| finding.is_data_fault);
     report.data_faults = faults.map(|finding| finding.name()).collect();
     report.fired = fired.iter().map(|finding| finding.name()).collect();
+    let others = findings.iter().filter(|finding| !finding.rule.ends_with("e_drift"));
+    report.findings = others.map(Finding::reported).collect();
 }
 
 /// Silences what a fault of the data explains.
 ///
-/// - Where many listings got no estimate for want of usable facts, the others are no fair sample
-///   of the market: what is measured on them says nothing.
+/// - Where many listings got no estimate for want of usable facts, or far fewer listings came
+///   than usual, the others are no fair sample of the market: what is measured on them says
+///   nothing.
 /// - Where a feature's unit, categories or sources have gone wrong, the model's estimates and
 ///   their accuracy are wrong for that reason.
 pub(super) fn inhibit(findings: &mut [Finding], outcome: &Outcome, params: &MonitorParams) {
-    let fired = |finding: &&Finding| finding.verdict == Some(Verdict::Drift);
-    let faults = findings.iter().filter(fired).filter(|finding| finding.is_data_fault);
+    let faults: Vec<bool> = findings
+        .iter()
+        .filter(|finding| finding.is_data_fault && finding.verdict == Some(Verdict::Drift))
+        .map(|finding| finding.rule == health::VOLUME && Some(finding.value) < finding.expected)
+        .collect();
+    let dried_up = faults.contains(&true);
     let (n, unanswered) = (outcome.n_answerable, outcome.n_unanswered);
-    let unfair = n >= params.min_listings && unanswered as f64 >= UNFAIR_SHARE * n as f64;
-    let faulty = faults.count() > 0;
+    let few_priced = n >= params.min_listings && unanswered as f64 >= UNFAIR_SHARE * n as f64;
+    let unfair = dried_up || (few_priced && !faults.is_empty());
     for finding in findings {
         finding.is_inhibited = match finding.rule {
-            "no_estimate" => false,
-            "feature_drift" => unfair && faulty && !finding.is_data_fault,
-            _ => faulty,
+            "feature_drift" => unfair && !finding.is_data_fault,
+            "estimate_drift" | "level_drift" | "accuracy" | "coverage" => !faults.is_empty(),
+            _ => false,
         };
     }
 }
@@ -104,7 +144,9 @@ fn drifted(rule: &'static str, drift: &FeatureDrift, params: &MonitorParams) -> 
         rule,
         subject: drift.feature.clone(),
         value,
+        expected: Some(0.0),
         threshold,
+        p_value: drift.p_value,
         verdict: (drift.n_current >= params.psi.min_count).then_some(drift.verdict),
         detail: format!("{}: {hint}{shares}PSI {value:.2} (drift from {threshold})", drift.feature),
         is_data_fault: !drift.hint.is_empty(),
@@ -125,9 +167,9 @@ fn broken(holds: bool) -> Verdict {
     if holds { Verdict::Drift } else { Verdict::Ok }
 }
 
-fn level(accuracy: &WindowAccuracy, surprising: bool, params: &MonitorParams) -> Finding {
-    let value = accuracy.level_error;
-    let verdict = if !surprising {
+fn level(accuracy: &WindowAccuracy, expected: f64, chance: f64, params: &MonitorParams) -> Finding {
+    let value = accuracy.level_error - expected;
+    let verdict = if chance > params.chance {
         Verdict::Ok
     } else if value.abs() >= params.level_drift {
         Verdict::Drift
@@ -141,11 +183,13 @@ fn level(accuracy: &WindowAccuracy, surprising: bool, params: &MonitorParams) ->
         rule: "level_drift",
         subject: "level_error".into(),
         value,
+        expected: Some(0.0),
         threshold: params.level_drift.copysign(value),
+        p_value: Some(chance),
         verdict: (accuracy.n >= params.min_sales).then_some(verdict),
         detail: format!(
-            "level_error: {} homes sold for {} {side} what the model gives without its running \
-             correction (drift from {})",
+            "level_error: {} homes sold for {} {side} the level that the model was made for \
+             (drift from {})",
             accuracy.n,
             percent(value.exp_m1().abs()),
             percent(params.level_drift.exp_m1()),
@@ -157,16 +201,19 @@ fn level(accuracy: &WindowAccuracy, surprising: bool, params: &MonitorParams) ->
 
 fn less_accurate(
     accuracy: &WindowAccuracy,
-    surprising: bool,
+    chance: Option<f64>,
     params: &MonitorParams,
 ) -> Option<Finding> {
+    let surprising = chance.is_some_and(|chance| chance <= params.chance);
     let expected = accuracy.expected_mdape?;
     let threshold = expected * params.accuracy_factor;
     Some(Finding {
         rule: "accuracy",
         subject: "mdape".into(),
         value: accuracy.mdape,
+        expected: Some(expected),
         threshold,
+        p_value: chance,
         verdict: (accuracy.n >= params.min_sales)
             .then_some(broken(surprising && accuracy.mdape > threshold)),
         detail: format!(
@@ -181,16 +228,18 @@ fn less_accurate(
     })
 }
 
-fn coverage(accuracy: &WindowAccuracy, surprising: bool, params: &MonitorParams) -> Finding {
+fn coverage(accuracy: &WindowAccuracy, chance: f64, params: &MonitorParams) -> Finding {
     let (low, high) = (params.coverage_low, params.coverage_high);
     let value = accuracy.coverage90;
     Finding {
         rule: "coverage",
         subject: "coverage90".into(),
         value,
-        threshold: if value > 0.9 { high } else { low },
+        expected: Some(COVERAGE),
+        threshold: if value > COVERAGE { high } else { low },
+        p_value: Some(chance),
         verdict: (accuracy.n >= params.min_sales)
-            .then_some(broken(surprising && !(low..=high).contains(&value))),
+            .then_some(broken(chance <= params.chance && !(low..=high).contains(&value))),
         detail: format!(
             "coverage90: 90.0 % → {} of {} sale prices lie inside their interval (accepted {} to \
              {})",
@@ -218,7 +267,9 @@ fn unanswered(outcome: &Outcome, params: &MonitorParams) -> Finding {
         rule: "no_estimate",
         subject: "no_estimate_share".into(),
         value,
+        expected: None,
         threshold,
+        p_value: Some(chance),
         verdict: (n >= params.min_listings)
             .then_some(broken(value >= threshold && chance <= params.chance)),
         detail: format!(
@@ -297,7 +348,9 @@ impl AlertTracks {
             rule,
             subject: subject.clone(),
             value: 0.0,
+            expected: None,
             threshold: track.threshold,
+            p_value: None,
             verdict: Some(Verdict::Ok),
             detail: format!("{subject}: not a feature of {}", report.model_version),
             is_data_fault: false,

@@ -27,7 +27,7 @@ fn profile() -> ReferenceProfile {
 }
 
 fn reference(profile: ReferenceProfile, expected_mdape: Option<f64>) -> ChampionReference {
-    ChampionReference { profile, expected_mdape, importance: vec![1.0] }
+    ChampionReference { profile, expected_mdape, expected_level: None, importance: vec![1.0] }
 }
 
 fn monitor(params: MonitorParams) -> Monitor {
@@ -245,8 +245,8 @@ fn level_error_leaves_the_running_correction_out() {
     assert_eq!(closed.report.fired, ["level_drift:level_error"]);
     assert_eq!(
         closed.alerts[0].summary,
-        "level_error: 30 homes sold for 6.2 % above what the model gives without its running \
-         correction (drift from 5.1 %)"
+        "level_error: 30 homes sold for 6.2 % above the level that the model was made for (drift \
+         from 5.1 %)"
     );
     assert_eq!(closed.alerts[1].threshold, 0.97);
 }

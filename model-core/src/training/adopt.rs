@@ -1,7 +1,9 @@
 //! Taking in a predictor that was trained elsewhere: the rest of a version is learned here.
 
 use super::archive::{Archived, TrainingArchive};
-use super::select::{Rows, Scales, fit_scales, held_out_errors, holdout_start, measure, profile};
+use super::select::{
+    Rows, Scales, fit_scales, held_out_errors, holdout_start, measure, median_level, profile,
+};
 use super::{TrainingError, TrainingParams};
 use crate::calibration::replay_errors;
 use crate::date::EventDate;
@@ -97,6 +99,7 @@ pub fn adopt(
     let Scales { model: scale, scaled } = fit_scales(&rows, holdout, &errors, params)?;
     let mut metrics = measure(params.calibration, &scaled, &[], rows.dates[holdout]);
     metrics.insert("holdout_sales".into(), scaled.len() as f64);
+    metrics.extend(median_level(&scaled));
     let learned = Rows::encode(&file.spec, &sales[..holdout]);
     Ok(PricingModel {
         strategy: strategy.to_owned(),

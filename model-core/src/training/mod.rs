@@ -16,6 +16,7 @@ use thiserror::Error;
 pub use self::adopt::{EncodedSale, adopt, discover, encode_sales};
 pub use self::archive::TrainingArchive;
 pub use self::policy::{InvalidPolicy, RetrainPolicy};
+pub(crate) use self::select::LEVEL_ERROR;
 pub use self::select::{Gate, Training, train};
 use crate::calibration::{CalibrationParams, InvalidCalibrationParam};
 use crate::drift::ProfileError;

@@ -8,6 +8,7 @@ use super::{StrategyName, TrainingError, TrainingParams};
 use crate::calibration::{CalibrationParams, ErrorTracker, replay_errors};
 use crate::date::EventDate;
 use crate::drift::{ColumnSpec, ColumnSpecKind, ProfileError, ReferenceProfile};
+use crate::evaluation::quantiles::median;
 use crate::features::{FeatureGroup, FeatureSpec};
 use crate::learn::{
     BoostedTreesParams, ColumnKind, FeatureMatrix, FittedModel, Loss, Strategy, TrainingData,
@@ -28,6 +29,9 @@ const ESTIMATE_REFERENCE_DAYS: i32 = 365;
 const PROFILE_BINS: usize = 10;
 /// Fewest sales after the champion's training on which a comparison is fair.
 const MIN_FAIR_ROWS: usize = 100;
+
+/// Name of the metric that [`median_level`] measures.
+pub(crate) const LEVEL_ERROR: &str = "level_error";
 
 /// The challenger's case against the champion.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +83,7 @@ pub fn train(
     let mut metrics = measure(params.calibration, &scaled, &[], holdout_date(&rows, holdout));
     let gate = judge(&sales, champion, &scaled, params, &mut metrics);
     metrics.insert("holdout_sales".into(), scaled.len() as f64);
+    metrics.extend(median_level(&scaled));
 
     let mut model = PricingModel {
         strategy: candidate.choice.name().to_owned(),
@@ -101,6 +106,14 @@ pub fn train(
         model.profile = profile(&model.spec, &rows, &model.predictor)?;
     }
     Ok(Training { model, metrics, gate })
+}
+
+/// The median log error of the model without its running correction: where the monitor begins to
+/// measure the market's level from. Means are zero by training, medians are not where cheap
+/// sales are many.
+pub(super) fn median_level(errors: &[(EventDate, f64, f64)]) -> Option<(String, f64)> {
+    let errors: Vec<f64> = errors.iter().map(|(_, error, _)| *error).collect();
+    Some((LEVEL_ERROR.to_owned(), median(&errors)?))
 }
 
 /// Encoded sales, oldest first.
