@@ -9,6 +9,7 @@
 mod check;
 pub mod profile;
 pub mod psi;
+pub mod statistics;
 pub mod window_counts;
 
 pub use check::InvalidProfile;
