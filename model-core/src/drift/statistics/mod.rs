@@ -17,6 +17,8 @@ pub mod ecdf;
 pub mod kll;
 pub mod kolmogorov;
 mod kolmogorov_one;
+#[cfg(test)]
+mod parity;
 pub mod numeric;
 pub mod rule;
 pub mod shares;
