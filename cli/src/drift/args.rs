@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 use model_core::drift::statistics::comparison::DEFAULT_MAX_EXACT;
-use model_core::drift::statistics::kll::DEFAULT_K;
 use model_core::drift::statistics::{ColumnKind, CompareParams, DriftTest};
 
 /// Options of `drift`.
@@ -46,13 +45,9 @@ pub(crate) struct DriftArgs {
     /// Share of drifted columns from which the whole data set has drifted.
     #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = parse_share)]
     pub(crate) drift_share: f64,
-    /// Values a side up to which numbers are compared exactly; beyond, through sketches.
+    /// Values a side up to which numbers are compared exactly; beyond, through histograms of 4095 edges.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_EXACT)]
     pub(crate) max_exact: usize,
-    /// Size of the sketches: shares are within about 4 / N.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_K,
-        value_parser = clap::value_parser!(u32).range(64..=1_048_576))]
-    pub(crate) sketch_size: u32,
     /// End with exit code 1 if any column has drifted.
     #[arg(long)]
     pub(crate) fail_on_drift: bool,
@@ -75,7 +70,6 @@ impl DriftArgs {
             threshold: chosen(&self.threshold, Some(column))
                 .or_else(|| chosen(&self.threshold, None)),
             max_exact: self.max_exact,
-            sketch_k: self.sketch_size,
         }
     }
 

@@ -105,7 +105,7 @@ fn section(out: &mut String, feature: &ColumnComparison) {
     if feature.sketched {
         let _ = write!(
             out,
-            " · from sketches: KS within {:.4}, Wasserstein within {:.4}",
+            " · from histograms: KS within {:.4}, Wasserstein within {:.4}",
             feature.ks_error, feature.wasserstein_error
         );
     }

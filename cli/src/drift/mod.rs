@@ -113,8 +113,7 @@ fn compare_pair(
     match (task, reference, current) {
         (Task::Numbers { whole }, V::Numbers(reference), V::Numbers(current)) => {
             let params = args.params(name, ColumnKind::Numeric);
-            let column =
-                |values| NumericColumn::new(values, whole, args.max_exact, args.sketch_size);
+            let column = |values| NumericColumn::new(values, whole, args.max_exact);
             Some(compare_numeric(name, &column(reference), &column(current), &params))
         }
         (
@@ -270,3 +269,6 @@ fn check_names(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ fn report() -> DriftReport {
     let params = CompareParams::default();
     let numbers = |factor: f64| {
         let values = (0..400).map(|i| f64::from(i * 7 % 400) * factor).collect();
-        NumericColumn::new(values, false, 1_000, 64)
+        NumericColumn::new(values, false, 1_000)
     };
     let walls = |label: &str| {
         let counts = BTreeMap::from([("wood".to_owned(), 60), (label.to_owned(), 40)]);

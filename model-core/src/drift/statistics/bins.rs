@@ -1,5 +1,6 @@
 //! Equal-width bins, placed as `numpy.histogram_bin_edges` and `numpy.histogram` place them.
 
+use super::ecdf::Ecdf;
 use super::numeric::{Moments, NumericColumn};
 
 /// Bins `edges[i] <= value < edges[i + 1]`, the last one with its upper edge.
@@ -44,36 +45,14 @@ impl EqualWidth {
         &self.edges
     }
 
-    /// How many of a column's values fall in each bin; values outside fall in none.
-    pub fn count(&self, column: &NumericColumn) -> Vec<u64> {
-        let distribution = column.distribution();
-        if distribution.rank_error() > 0.0 {
-            return self.count_each(column.values());
-        }
-        let below = |edge: &f64| distribution.below(*edge);
-        let mut cumulative: Vec<u64> = self.edges.iter().map(below).collect();
-        if let (Some(last), Some(edge)) = (cumulative.last_mut(), self.edges.last()) {
+    /// How many values of a distribution fall in each bin; values outside fall in none. Exact
+    /// where the distribution is, or has these edges.
+    pub fn count(&self, distribution: &Ecdf) -> Vec<u64> {
+        let mut below: Vec<u64> = self.edges.iter().map(|edge| distribution.below(*edge)).collect();
+        if let (Some(last), Some(edge)) = (below.last_mut(), self.edges.last()) {
             *last = distribution.at_or_below(*edge);
         }
-        cumulative.windows(2).map(|pair| pair[1] - pair[0]).collect()
-    }
-
-    fn count_each(&self, values: &[f64]) -> Vec<u64> {
-        let bins = self.edges.len() - 1;
-        let (low, high) = (self.edges[0], self.edges[bins]);
-        let scale = bins as f64 / (high - low);
-        let mut counts = vec![0; bins];
-        for value in values.iter().filter(|value| **value >= low && **value <= high) {
-            let mut bin = (((value - low) * scale) as usize).min(bins - 1);
-            // The product can be off by one where a value is next to an edge.
-            if *value < self.edges[bin] {
-                bin -= 1;
-            } else if bin + 1 < bins && *value >= self.edges[bin + 1] {
-                bin += 1;
-            }
-            counts[bin] += 1;
-        }
-        counts
+        below.windows(2).map(|pair| pair[1] - pair[0]).collect()
     }
 }
 
@@ -83,31 +62,42 @@ mod tests {
 
     use super::*;
 
-    fn column(values: &[f64]) -> NumericColumn {
-        NumericColumn::new(values.to_vec(), false, 1_000, 64)
-    }
-
     #[test]
     fn numpys_example_of_sturges() {
         // np.histogram_bin_edges([0, 1, 2, 3, 4, 10], bins="sturges"): log2(6) + 1 = 3.58.
         let bins = EqualWidth::sturges(6, 0.0, 10.0, false);
         assert_eq!(bins.edges(), [0.0, 2.5, 5.0, 7.5, 10.0]);
-        assert_eq!(bins.count(&column(&[0.0, 1.0, 2.0, 3.0, 4.0, 10.0, 11.0])), [3, 2, 0, 1]);
+        assert_eq!(bins.count(&Ecdf::exact(&[0.0, 1.0, 2.0, 3.0, 4.0, 10.0, 11.0])), [3, 2, 0, 1]);
         // Whole numbers from 0 to 2 need no bins half as wide.
         assert_eq!(EqualWidth::sturges(100, 0.0, 2.0, true).edges(), [0.0, 1.0, 2.0]);
         assert_eq!(EqualWidth::sturges(9, 3.0, 3.0, false).edges(), [2.5, 3.5]);
     }
 
+    #[test]
+    fn doanes_rule_adds_bins_for_skew() {
+        // np.histogram_bin_edges(x, bins="doane") for x = [0, 1, ..., 15] and its squares.
+        let column = |power: i32| {
+            NumericColumn::new((0..16).map(|i| f64::from(i).powi(power)).collect(), false, 99)
+        };
+        assert_eq!(EqualWidth::doane(&column(1)).edges().len(), 6);
+        assert_eq!(EqualWidth::doane(&column(2)).edges().len(), 8);
+        assert_eq!(EqualWidth::doane(&column(0)).edges(), [0.5, 1.5]);
+    }
+
     proptest! {
         #[test]
-        fn counting_each_value_is_counting_the_distribution(
+        fn every_value_falls_where_it_belongs(
             values in prop::collection::vec(-40_i32..40, 1..80),
-            bins in 1_u64..4_000,
+            n in 1_u64..4_000,
         ) {
             let values: Vec<f64> = values.into_iter().map(|value| f64::from(value) / 8.0).collect();
-            let bins = EqualWidth::sturges(bins, -3.3, 4.1, false);
-            let column = column(&values);
-            prop_assert_eq!(bins.count(&column), bins.count_each(&values));
+            let bins = EqualWidth::sturges(n, -3.3, 4.1, false);
+            let counts = bins.count(&Ecdf::exact(&values));
+            let last = counts.len() - 1;
+            for (i, (count, edges)) in counts.iter().zip(bins.edges().windows(2)).enumerate() {
+                let inside = |v: &&f64| **v >= edges[0] && (**v < edges[1] || i == last && **v == edges[1]);
+                prop_assert_eq!(*count, values.iter().filter(inside).count() as u64);
+            }
         }
     }
 }

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::bars::Bar;
 use super::count_tests::TestResult;
-use super::kll::DEFAULT_K;
 use super::rule::{ColumnKind, DriftTest};
 
 /// Values a side up to which every one counts, unless asked otherwise.
@@ -16,22 +15,19 @@ pub const DEFAULT_MAX_EXACT: usize = 100_000;
 /// | `test` | by [`DriftTest::by_default`] | | Evidently's rule |
 /// | `threshold` | 0.05 or 0.1 | above 0 | customary for p-values, and for distances |
 /// | `max_exact` | 100,000 | 0 or more | sorting so many takes some milliseconds |
-/// | `sketch_k` | 4,096 | at least 64 | shares beyond are within about 0.1 % |
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CompareParams {
     /// The test that decides.
     pub test: Option<DriftTest>,
     /// When it does.
     pub threshold: Option<f64>,
-    /// Values a side up to which every one counts.
+    /// Values a side up to which every one counts; beyond, a [`super::FixedHistogram`].
     pub max_exact: usize,
-    /// Size of the sketches beyond.
-    pub sketch_k: u32,
 }
 
 impl Default for CompareParams {
     fn default() -> Self {
-        Self { test: None, threshold: None, max_exact: DEFAULT_MAX_EXACT, sketch_k: DEFAULT_K }
+        Self { test: None, threshold: None, max_exact: DEFAULT_MAX_EXACT }
     }
 }
 
@@ -117,11 +113,11 @@ pub struct ColumnComparison {
     pub new_categories_share: f64,
     /// The unit that the column seems to have changed to.
     pub unit_hint: Option<String>,
-    /// Whether a distribution was estimated from a sketch.
+    /// Whether a distribution was estimated from a histogram.
     pub sketched: bool,
-    /// Largest error of the Kolmogorov-Smirnov statistic, 99.9 % sure; 0 where exact.
+    /// Largest error of the Kolmogorov-Smirnov statistic; 0 where exact.
     pub ks_error: f64,
-    /// Largest error of the Wasserstein distance, the same way; 0 where exact.
+    /// Largest error of the Wasserstein distance; 0 where exact.
     pub wasserstein_error: f64,
     /// What a reader should know.
     pub notes: Vec<String>,

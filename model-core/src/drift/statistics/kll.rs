@@ -4,6 +4,8 @@
 //! levels of values, each of level `h` standing for `2^h` of the stream. A full level is
 //! sorted and every second value moves up, those at odd or at even positions as a coin says.
 //!
+//! For streams that no reference gives edges to; a [`super::FixedHistogram`] is cheaper.
+//!
 //! The coin is seeded by what was seen so far, so that equal streams make equal sketches and
 //! a replay repeats itself.
 

@@ -1,7 +1,6 @@
 //! A numeric column, read once: its finite values, their moments and their distribution.
 
 use super::ecdf::Ecdf;
-use super::kll::KllSketch;
 
 /// Distinct values up to which every value of a long column is counted.
 const MAX_COUNTED: usize = 1_024;
@@ -28,23 +27,38 @@ pub struct Moments {
 impl Moments {
     fn of(values: &[f64]) -> Self {
         let n = values.len() as f64;
-        let fold = |start, step: fn(f64, f64) -> f64| values.iter().copied().fold(start, step);
-        let min = fold(f64::INFINITY, |a, b| if b < a { b } else { a });
-        let max = fold(f64::NEG_INFINITY, |a, b| if b > a { b } else { a });
         if values.is_empty() {
             let nan = f64::NAN;
             return Self { min: nan, max: nan, mean: nan, deviation: nan, skewness: nan };
         }
+        let min = extreme(values, |a, b| if b < a { b } else { a });
+        let max = extreme(values, |a, b| if b > a { b } else { a });
         let mean = sum(values, |value| value) / n;
         let second = sum(values, |value| (value - mean) * (value - mean)) / n;
         let deviation = second.sqrt();
         let skewness = if deviation > 0.0 {
-            sum(values, |value| ((value - mean) / deviation).powi(3)) / n
+            sum(values, |value| {
+                let distance = (value - mean) / deviation;
+                distance * distance * distance
+            }) / n
         } else {
             0.0
         };
         Self { min, max, mean, deviation, skewness }
     }
+}
+
+/// The smallest or largest of at least one value, in several lanes.
+fn extreme(values: &[f64], better: impl Fn(f64, f64) -> f64) -> f64 {
+    let mut lanes = [values[0]; LANES];
+    let chunks = values.chunks_exact(LANES);
+    let rest = chunks.remainder().iter().fold(values[0], |best, value| better(best, *value));
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane = better(*lane, *value);
+        }
+    }
+    lanes.into_iter().fold(rest, better)
 }
 
 /// A sum in several lanes: faster, and closer, than one after the other.
@@ -77,32 +91,27 @@ pub struct NumericColumn {
     whole: bool,
     values: Vec<f64>,
     moments: Moments,
-    distribution: Ecdf,
+    exact: Option<Ecdf>,
 }
 
 impl NumericColumn {
     /// Of all rows' values, NaN where missing.
     ///
     /// Up to `max_exact` values, and of columns with at most 1,024 distinct values, every one
-    /// counts; of others the distribution is that of a [`KllSketch`] of size `sketch_k`.
-    /// `whole` says that the column's type is a whole number.
-    pub fn new(mut values: Vec<f64>, whole: bool, max_exact: usize, sketch_k: u32) -> Self {
+    /// counts in its distribution. `whole` says that the column's type is a whole number.
+    pub fn new(mut values: Vec<f64>, whole: bool, max_exact: usize) -> Self {
         let rows = values.len() as u64;
         let missing = values.iter().map(|value| u64::from(value.is_nan())).sum();
         // NaN and infinities are the numbers whose distance from themselves is none.
         values.retain(|value| value - value == 0.0);
         let infinite = rows - missing - values.len() as u64;
         let moments = Moments::of(&values);
-        let distribution = if values.len() <= max_exact {
-            Ecdf::exact(&values)
-        } else if let Some(counts) = count_distinct(&values) {
-            Ecdf::of_counts(&counts)
+        let exact = if values.len() <= max_exact {
+            Some(Ecdf::exact(&values))
         } else {
-            let mut sketch = KllSketch::new(sketch_k);
-            sketch.extend(&values);
-            sketch.ecdf()
+            count_distinct(&values).map(|counts| Ecdf::of_counts(&counts))
         };
-        Self { rows, missing, infinite, whole, values, moments, distribution }
+        Self { rows, missing, infinite, whole, values, moments, exact }
     }
 
     /// Rows, missing ones included.
@@ -140,14 +149,9 @@ impl NumericColumn {
         &self.moments
     }
 
-    /// Their distribution.
-    pub fn distribution(&self) -> &Ecdf {
-        &self.distribution
-    }
-
-    /// Whether the distribution is estimated.
-    pub fn is_sketched(&self) -> bool {
-        self.distribution.rank_error() > 0.0
+    /// Their distribution; `None` if there are too many values to count each.
+    pub fn exact(&self) -> Option<&Ecdf> {
+        self.exact.as_ref()
     }
 }
 
@@ -187,26 +191,25 @@ mod tests {
     #[test]
     fn missing_and_infinite_values_are_no_part_of_the_distribution() {
         let values = vec![1.0, f64::NAN, f64::INFINITY, 3.0, f64::NEG_INFINITY, 5.0];
-        let column = NumericColumn::new(values, true, 100, 64);
+        let column = NumericColumn::new(values, true, 100);
         assert_eq!((column.rows(), column.missing(), column.infinite()), (6, 1, 2));
-        assert_eq!((column.n(), column.is_whole(), column.is_sketched()), (3, false, false));
+        assert_eq!(
+            (column.n(), column.is_whole(), column.exact().map(Ecdf::total)),
+            (3, false, Some(3))
+        );
         let moments = column.moments();
         assert_eq!((moments.min, moments.max, moments.mean), (1.0, 5.0, 3.0));
         assert!((moments.deviation - (8.0_f64 / 3.0).sqrt()).abs() < 1e-15);
         assert_eq!(moments.skewness, 0.0);
-        assert!(NumericColumn::new(vec![], true, 9, 64).moments().mean.is_nan());
+        assert!(NumericColumn::new(vec![], true, 9).moments().mean.is_nan());
     }
 
     #[test]
     fn long_columns_of_few_values_stay_exact() {
         let few: Vec<f64> = (0..5_000).map(|i| f64::from(i % 1_000)).collect();
-        assert_eq!(
-            NumericColumn::new(few.clone(), true, 10, 64).distribution(),
-            &Ecdf::exact(&few)
-        );
+        let column = NumericColumn::new(few.clone(), true, 10);
+        assert_eq!(column.exact(), Some(&Ecdf::exact(&few)));
         let many: Vec<f64> = (0..5_000).map(f64::from).collect();
-        let column = NumericColumn::new(many, true, 10, 64);
-        assert!(column.is_sketched());
-        assert_eq!(column.distribution().total(), 5_000);
+        assert_eq!(NumericColumn::new(many, true, 10).exact(), None);
     }
 }

@@ -25,7 +25,7 @@ impl Pair {
             ColumnKind::Numeric => {
                 let column = |cells: &[Value]| {
                     let values = cells.iter().map(|cell| cell.as_f64().unwrap_or(f64::NAN));
-                    NumericColumn::new(values.collect(), self.whole, 100_000, 4_096)
+                    NumericColumn::new(values.collect(), self.whole, 100_000)
                 };
                 let (reference, current) = (column(&self.reference), column(&self.current));
                 compare_numeric(&self.name, &reference, &current, &params)
