@@ -2,10 +2,11 @@
 //! below an edge is exact.
 
 use std::cmp::Ordering;
+use std::hint::select_unpredictable;
 
 use serde::{Deserialize, Serialize};
 
-use super::ecdf::{Ecdf, order_key};
+use super::ecdf::{Ecdf, key_value, order_key};
 
 /// Most edges: a search among them takes twelve steps, and they fit the innermost cache.
 pub const MAX_EDGES: usize = 4_095;
@@ -44,13 +45,18 @@ impl FixedHistogram {
         let wanted = MAX_EDGES.saturating_sub(more).max(1);
         let stride = sample.len().div_ceil(wanted).max(1);
         let mut edges: Vec<f64> = Vec::with_capacity(wanted);
-        for i in (0..sample.len()).step_by(stride) {
-            let edge = super::ecdf::key_value(sample[i]);
-            // It is the next quantile, too, whose edge this one takes the place of.
-            if sample.get(i + stride) == Some(&sample[i]) {
-                edges.push(edge.next_up());
+        let mut push = |edge: f64| {
+            if edges.last() < Some(&edge) {
+                edges.push(edge);
             }
-            edges.push(edge);
+        };
+        for i in (0..sample.len()).step_by(stride) {
+            let edge = key_value(sample[i]);
+            push(edge);
+            // A value that is the next quantile, too, ends here; that quantile needs no edge.
+            if sample.get(i + stride) == Some(&sample[i]) {
+                push(edge.next_up());
+            }
         }
         edges
     }
@@ -66,7 +72,9 @@ impl FixedHistogram {
         }
         for chunk in chunks {
             if let Ok(lanes) = <[f64; LANES]>::try_from(chunk) {
-                search(&padded, lanes).into_iter().for_each(|bucket| counts[bucket] += 1);
+                search(&padded, lanes)
+                    .into_iter()
+                    .for_each(|bucket| counts[bucket & MAX_EDGES] += 1);
             }
         }
         self.counts.iter_mut().zip(counts).for_each(|(all, new)| *all += new);
@@ -106,8 +114,8 @@ impl FixedHistogram {
     }
 }
 
-/// How many edges are at or below each value: a binary search without branches, for several
-/// values at once so that their steps overlap.
+/// How many edges are at or below each value: a binary search without branches, since no
+/// processor can predict them, for several values at once, so that their steps overlap.
 fn search<const N: usize>(edges: &[f64; MAX_EDGES + 1], values: [f64; N]) -> [usize; N] {
     let mut buckets = [0; N];
     let mut half = edges.len() / 2;
@@ -115,7 +123,7 @@ fn search<const N: usize>(edges: &[f64; MAX_EDGES + 1], values: [f64; N]) -> [us
         for (bucket, value) in buckets.iter_mut().zip(values) {
             // Never beyond the last edge: the mask only tells the compiler.
             let passed = edges[(*bucket + half - 1) & MAX_EDGES] <= value;
-            *bucket += usize::from(passed) * half;
+            *bucket = select_unpredictable(passed, *bucket + half, *bucket);
         }
         half /= 2;
     }
