@@ -55,6 +55,8 @@ pub(crate) enum Command {
     Train,
     /// Tell how good prices would have been: past sales priced with what was known then.
     Evaluate(EvaluateArgs),
+    /// Compare two files column by column: has one drifted from the other?
+    Drift(crate::drift::DriftArgs),
     /// Write every sale as its models see it: the matrix to train other programs' models on.
     Features(FeaturesArgs),
     /// Bring models of LightGBM and XGBoost in, write ours out, look at them.

@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod dlq;
+mod drift;
 mod error;
 mod evaluate;
 mod facts;
@@ -53,6 +54,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
     match cli.command {
         // What only computes needs no runtime, and ends at once when it is interrupted.
         Command::Evaluate(args) => evaluate::run(&settings, &args),
+        Command::Drift(args) => drift::run(&args),
         Command::Features(args) => features::run(&settings, &args),
         Command::Models(command) => models::run(&settings, command),
         Command::Config(ConfigCommand::Check) => Ok(()),

@@ -11,6 +11,7 @@ mod check;
 pub mod fdr;
 pub mod profile;
 pub mod psi;
+pub mod statistics;
 pub mod window_counts;
 
 pub use check::InvalidProfile;

@@ -8,6 +8,7 @@
 //! Everything here is data in, data out: reading files is the only I/O, and no source knows
 //! any particular market.
 
+pub mod columns;
 pub mod error;
 mod facts;
 pub mod garbage;

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::evaluation::quantiles::quantile_sorted;
+use super::statistics::Ecdf;
 
 /// Quantile bins per numeric column unless asked otherwise: the customary ten of the PSI.
 pub const DEFAULT_BINS: usize = 10;
@@ -277,27 +277,30 @@ fn category_bins(values: &[f64], names: &[String]) -> (Vec<u32>, Vec<String>) {
 }
 
 fn numeric_bins(values: &[f64], bins: usize, scale: Scale) -> (Vec<f64>, Vec<String>) {
-    let mut sorted: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
-    sorted.sort_unstable_by(f64::total_cmp);
-    let mut distinct = sorted.clone();
-    distinct.dedup();
-    match distinct.as_slice() {
-        [] => (Vec::new(), vec!["any".to_owned()]),
-        // A constant: any other value is a movement.
+    let finite: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+    let distribution = Ecdf::exact(&finite);
+    let edges = numeric_edges(&distribution, bins);
+    let labels = match distribution.values() {
+        [] => vec!["any".to_owned()],
         [only] => {
             let text = scale.text(*only);
-            let labels = vec![format!("below {text}"), text.clone(), format!("above {text}")];
-            (vec![*only, only.next_up()], labels)
+            vec![format!("below {text}"), text.clone(), format!("above {text}")]
         }
-        few if few.len() <= bins => {
-            let edges = few.windows(2).filter_map(middle).collect();
-            (edges, value_labels(few, scale))
-        }
-        _ => {
-            let edges = quantile_edges(&sorted, &distinct, bins);
-            let labels = range_labels(&edges, scale);
-            (edges, labels)
-        }
+        few if few.len() <= bins => value_labels(few, scale),
+        _ => range_labels(&edges, scale),
+    };
+    (edges, labels)
+}
+
+/// The inner edges of a reference's bins: of its quantiles, or one between each two of at most
+/// `bins` values.
+pub(super) fn numeric_edges(reference: &Ecdf, bins: usize) -> Vec<f64> {
+    match reference.values() {
+        [] => Vec::new(),
+        // A constant: any other value is a movement.
+        [only] => vec![*only, only.next_up()],
+        few if few.len() <= bins => few.windows(2).filter_map(middle).collect(),
+        distinct => quantile_edges(reference, distinct, bins),
     }
 }
 
@@ -309,11 +312,11 @@ fn middle(pair: &[f64]) -> Option<f64> {
 }
 
 /// Every edge is a value that occurs, so that no bin of the reference is empty.
-fn quantile_edges(sorted: &[f64], distinct: &[f64], bins: usize) -> Vec<f64> {
+fn quantile_edges(reference: &Ecdf, distinct: &[f64], bins: usize) -> Vec<f64> {
     let at_or_above = |q: &f64| distinct.get(distinct.partition_point(|value| value < q));
     let above = |q: &f64| distinct.get(distinct.partition_point(|value| value <= q));
     let quantiles: Vec<f64> =
-        (0..=bins).filter_map(|i| quantile_sorted(sorted, i as f64 / bins as f64)).collect();
+        (0..=bins).filter_map(|i| reference.quantile(i as f64 / bins as f64)).collect();
     let mut edges = Vec::with_capacity(bins + 1);
     for pair in quantiles.windows(2) {
         let [low, high] = pair else { continue };

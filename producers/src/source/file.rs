@@ -1,6 +1,6 @@
 //! The source `file`: CSV, Parquet or JSON lines, plain, gzipped or in a zip archive.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -25,6 +25,15 @@ pub struct FileOptions {
 struct File {
     rows: Box<dyn Source>,
     first: Option<Result<Row, ReadError>>,
+}
+
+/// Whether the file is Parquet, and not compressed as a whole: it can be read in place.
+///
+/// # Errors
+/// The file is not there, or is not what its name says.
+pub(crate) fn plain_parquet(path: &Path) -> Result<bool, SourceError> {
+    let (input, format) = Input::open(path, None)?;
+    Ok(matches!(format, Format::Parquet) && input.is_plain())
 }
 
 pub(super) fn open(config: &SourceConfig) -> Result<Box<dyn Source>, SourceError> {

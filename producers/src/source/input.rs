@@ -102,6 +102,11 @@ impl Input {
         Ok((input, format))
     }
 
+    /// Whether the content is the file as it is.
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self.packing, Packing::Plain)
+    }
+
     /// A reader of the content, from its start.
     pub(super) fn reader(&self) -> Result<Box<dyn Read + Send + Sync>, SourceError> {
         let file = || File::open(&self.path).map_err(|reason| io_error(&self.path, reason));

@@ -18,6 +18,7 @@ use crate::row::Row;
 use crate::suggest;
 
 pub use file::FileOptions;
+pub(crate) use file::plain_parquet;
 
 /// Something that yields rows.
 pub trait Source: Send {
