@@ -81,6 +81,25 @@ pub enum Target {
     },
 }
 
+impl SinkConfig {
+    /// Checks what can be checked without reading a secret.
+    ///
+    /// # Errors
+    /// [`InvalidSink`] for the first setting that cannot work.
+    pub fn check(&self) -> Result<(), InvalidSink> {
+        match &self.target {
+            Target::Alertmanager { urls, resend, generator_url } => {
+                let http = Http::new(self.timeout, None)?;
+                Alertmanager::new(http, urls, *resend, generator_url.clone()).map(drop)
+            }
+            Target::Webhook { url, .. } => http::address(url)
+                .map(drop)
+                .map_err(|reason| InvalidSink { setting: "url", reason }),
+            Target::Slack { .. } => Ok(()),
+        }
+    }
+}
+
 /// A change that a sink will never take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {

@@ -12,6 +12,9 @@ pub const ALERT_NAME: &str = "alertname";
 /// The label that holds how bad it is.
 pub const SEVERITY: &str = "severity";
 
+/// The labels that alerts have of themselves.
+pub const OWN: [&str; 5] = [ALERT_NAME, "subject", "model_version", "source", SEVERITY];
+
 /// How alerts get their labels. No rule is known here: a rule that nobody has named gets the
 /// severity of all others.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,18 +44,19 @@ impl Labelling {
         let severity = self.severity.get(&alert.rule).unwrap_or(&self.default_severity);
         let mut labels = self.labels.clone();
         labels.extend(
-            [
-                (ALERT_NAME, &alert.rule),
-                ("subject", &alert.subject),
-                ("model_version", &alert.model_version),
-                ("source", &event.source),
-                (SEVERITY, severity),
-            ]
-            .into_iter()
-            .filter(|(_, value)| !value.is_empty())
-            .map(|(name, value)| (name.to_owned(), value.clone())),
+            [&alert.rule, &alert.subject, &alert.model_version, &event.source, severity]
+                .into_iter()
+                .zip(OWN)
+                .map(|(value, name)| (name, value))
+                .filter(|(_, value)| !value.is_empty())
+                .map(|(name, value)| (name.to_owned(), value.clone())),
         );
         labels
+    }
+
+    /// Whether alerts can have a label of this name.
+    pub fn knows(&self, name: &str) -> bool {
+        OWN.contains(&name) || self.labels.contains_key(name)
     }
 
     /// The name of a label as it is written: `rule` is another word for [`ALERT_NAME`].

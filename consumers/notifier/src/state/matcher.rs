@@ -80,6 +80,11 @@ impl Matcher {
         Ok(Self { name, condition, negated, text: text.trim().to_owned() })
     }
 
+    /// The label that it looks at.
+    pub fn label(&self) -> &str {
+        &self.name
+    }
+
     /// Whether an alert with these labels is meant. A label that is absent is empty.
     pub fn matches(&self, labels: &Labels) -> bool {
         let value = labels.get(&self.name).map_or("", String::as_str);

@@ -13,7 +13,7 @@ mod suppress;
 
 pub use event::{AlertEvent, Place};
 pub use groups::{Change, GroupBy, Grouping, Groups, Notification};
-pub use labels::{ALERT_NAME, Labelling, Labels, SEVERITY};
+pub use labels::{ALERT_NAME, Labelling, Labels, OWN, SEVERITY};
 pub use levels::{Levels, RESOLVED_KEPT_MS, Sent, StateOfAlert};
 pub use matcher::{InvalidMatcher, Matcher};
 pub use suppress::{Inhibition, Silence, Suppression, Suppressor};

@@ -1,0 +1,1 @@
+//! The notifier as its users run it.
