@@ -31,6 +31,9 @@ const BATCH_RECORDS: usize = 200;
 const GRACE: Duration = Duration::from_secs(5);
 /// Time for the service to answer a revocation: the grace, and a dead letter.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(8);
+/// How long a notifier that was killed keeps its partitions. Shorter than Kafka's 45 s: alerts
+/// are awaited, and one that comes back costs little.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(15);
 /// Longest sleep: the clock may be set meanwhile.
 const LONGEST_SLEEP_MS: Millis = 60_000;
 /// Header of a dead letter: the sink that does not take it.
@@ -76,6 +79,7 @@ impl Reader {
         let group = GroupConfig {
             batch_max_records: BATCH_RECORDS,
             drain_deadline: DRAIN_DEADLINE,
+            session_timeout: SESSION_TIMEOUT,
             ..GroupConfig::new(parts.group.clone(), &[&*alerts])
         };
         let consumer = GroupConsumer::start(&parts.broker, group)?;

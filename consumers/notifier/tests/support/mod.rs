@@ -201,6 +201,12 @@ impl Receiver {
     }
 }
 
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
 async fn answer(State(kept): State<Arc<Mutex<Kept>>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 1 << 22).await.unwrap();
@@ -304,7 +310,7 @@ impl Running {
         Self { health, registry, stop, service }
     }
 
-    /// Until its groups have joined.
+    /// Waits until its groups have joined.
     pub(crate) async fn ready(&self) {
         let health = &self.health;
         until("ready", || health.waiting_for().is_empty()).await;
@@ -328,7 +334,7 @@ impl Running {
         of_name
             .flat_map(|family| family.get_metric())
             .filter(|metric| metric.get_label().iter().any(|label| label.value() == sink))
-            .map(|metric| metric.get_counter().value() + metric.get_gauge().value())
+            .map(|metric| metric.get_counter().get_value() + metric.get_gauge().get_value())
             .sum()
     }
 }
