@@ -67,9 +67,7 @@ pub async fn test_sinks(
 async fn try_once(sink: &Sink, outbox: &mut Outbox, event: AlertEvent) -> Option<String> {
     let now = now_ms();
     outbox.observe(event, now);
-    let Some(delivery) = outbox.take(now) else {
-        return None;
-    };
+    let delivery = outbox.take(now)?;
     let rejections = sink.deliver(&delivery, Persistence::Once).await;
     outbox.delivered(&delivery, now);
     rejections.into_iter().map(|rejection| rejection.message).next()

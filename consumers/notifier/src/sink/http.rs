@@ -32,7 +32,7 @@ impl Http {
         authorization: Option<Secret>,
     ) -> Result<Self, InvalidSink> {
         if let Some(secret) = &authorization {
-            secret.read().map_err(|reason| InvalidSink { setting: "authorization", reason })?;
+            secret.read().map_err(|reason| InvalidSink::of_secret("authorization", &reason))?;
         }
         let client = Client::builder()
             .connect_timeout(timeout)

@@ -31,6 +31,12 @@ pub struct InvalidSink {
     pub reason: String,
 }
 
+impl InvalidSink {
+    fn of_secret(setting: &'static str, reason: &str) -> Self {
+        Self { setting, reason: format!("cannot be used: {reason}") }
+    }
+}
+
 /// A receiver of alerts.
 #[derive(Clone, Debug)]
 pub struct SinkConfig {

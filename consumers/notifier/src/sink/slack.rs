@@ -27,7 +27,8 @@ pub(super) struct Slack {
 impl Slack {
     pub(super) fn new(http: Http, url: Secret) -> Result<Self, InvalidSink> {
         let invalid = |reason: String| InvalidSink { setting: "url", reason };
-        address(&url.read().map_err(invalid)?).map_err(invalid)?;
+        let text = url.read().map_err(|reason| InvalidSink::of_secret("url", &reason))?;
+        address(&text).map_err(invalid)?;
         Ok(Self { http, url })
     }
 

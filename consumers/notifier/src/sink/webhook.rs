@@ -53,7 +53,7 @@ impl Webhook {
     ) -> Result<Self, InvalidSink> {
         let url = address(url).map_err(|reason| InvalidSink { setting: "url", reason })?;
         let webhook = Self { http, url, secret, batch };
-        webhook.signers().map_err(|reason| InvalidSink { setting: "secret", reason })?;
+        webhook.signers().map_err(|reason| InvalidSink::of_secret("secret", &reason))?;
         Ok(webhook)
     }
 
@@ -129,7 +129,7 @@ impl Webhook {
         let signer = |secret: &str| {
             // What is wrong with it would show some of it.
             Signer::new(secret).map_err(|_| {
-                "is no secret of Standard Webhooks: expected whsec_ and 24 to 64 bytes in base64"
+                "it is no secret of Standard Webhooks: expected whsec_ and 24 to 64 bytes in base64"
                     .to_owned()
             })
         };

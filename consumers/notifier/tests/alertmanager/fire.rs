@@ -161,7 +161,7 @@ async fn alertmanager_and_webhook_restarted_under_fire_lose_nothing() {
     .await;
     last.stop().await;
     let (hooked, am) = (hook.taken().len(), behind.taken().len());
-    println!(
+    eprintln!(
         "{ALERTS} alerts, {} ends: {hooked} webhook requests, {am} notifications by Alertmanager",
         ending.len()
     );
