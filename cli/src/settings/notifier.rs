@@ -41,12 +41,25 @@ pub(crate) struct NotifierSettings {
 
 /// Where a sink begins that is new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", try_from = "String")]
 pub(crate) enum StartAtName {
     /// With the oldest alert on the topic.
     Earliest,
     /// With the next one.
     Latest,
+}
+
+// Derived, the error would not say what is accepted.
+impl TryFrom<String> for StartAtName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "earliest" => Ok(Self::Earliest),
+            "latest" => Ok(Self::Latest),
+            _ => Err(format!("notifier.start_at is {text:?}, expected \"earliest\" or \"latest\"")),
+        }
+    }
 }
 
 impl Default for NotifierSettings {

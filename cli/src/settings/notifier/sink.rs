@@ -76,7 +76,7 @@ pub(crate) struct SinkSettings {
 
 /// What a sink is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", try_from = "String")]
 pub(crate) enum SinkKind {
     /// Alertmanager's API, version 2.
     Alertmanager,
@@ -84,6 +84,18 @@ pub(crate) enum SinkKind {
     Webhook,
     /// Slack's incoming webhooks.
     Slack,
+}
+
+// Derived, the error would not say what is accepted.
+impl TryFrom<String> for SinkKind {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let kinds = [Self::Alertmanager, Self::Webhook, Self::Slack];
+        kinds.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
+            format!("kind is {text:?}, expected \"alertmanager\", \"webhook\" or \"slack\"")
+        })
+    }
 }
 
 fn yes() -> bool {

@@ -71,8 +71,12 @@ fn the_example_becomes_what_the_notifier_needs() {
 #[test]
 fn what_cannot_work_is_named_with_its_mending() {
     for (from, to, told) in [
-        ("kind = \"slack\"", "kind = \"smoke\"", "unknown variant `smoke`"),
-        ("kind = \"slack\"\n", "", "missing field `kind`"),
+        (
+            "kind = \"slack\"",
+            "kind = \"smoke\"",
+            "kind is \"smoke\", expected \"alertmanager\", \"webhook\"",
+        ),
+        ("kind = \"slack\"\n", "", "missing configuration field \"notifier.sinks[2]kind\""),
         ("name = \"chat\"", "name = \"a b\"", "sinks.a b: name is \"a b\", expected 1 to 64"),
         ("name = \"chat\"", "name = \"hook\"", "sinks.hook: name: there is another sink"),
         ("url_env", "url", "sinks.chat: url is a secret of Slack: put it in url_file"),
@@ -94,6 +98,7 @@ fn what_cannot_work_is_named_with_its_mending() {
         ("2026-11-23T08:00:00Z", "monday", "silences.0: from is \"monday\", expected a time"),
         ("2026-11-24T08:00:00+01:00", "2026-11-23T08:00:00Z", "until is not after from"),
         ("why = \"the county recodes walls\"", "why = \"\"", "silences.0: why is empty"),
+        ("[notifier]", "[notifier]\nstart_at = \"now\"", "notifier.start_at is \"now\""),
         ("{ env = \"prod\" }", "{ rule = \"x\" }", "labels: every alert has \"rule\" already"),
         ("{ env = \"prod\" }", "{ \"e-v\" = \"x\" }", "labels: \"e-v\" is no name of a label"),
     ] {
