@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use platform_kafka::dead_letter::{Fault, dead_letter};
 use platform_kafka::{
-    BrokerConfig, ConsumerEvent, GroupConfig, GroupConsumer, Header, OffsetTracker, Publisher,
-    Record, RevokeAck, TopicPartition, committed_offsets, skip_to_end,
+    BrokerConfig, ConsumerEvent, GroupConfig, GroupConsumer, Header, KafkaError, OffsetTracker,
+    Publisher, Record, RevokeAck, TopicPartition, committed_offsets, skip_to_end,
 };
 use schemas::TopicNames;
 use tokio::sync::mpsc;
@@ -102,7 +102,7 @@ impl Reader {
             if !closing {
                 self.send_next();
             }
-            self.settle().await?;
+            self.settle();
             let sleep = self.sleep();
             let has_room = closing || self.records.len() < MAX_WAITING;
             let sending = self.sending.is_some();
@@ -235,7 +235,7 @@ impl Reader {
                 Err(_) => self.sending = None,
             }
         }
-        self.settle().await?;
+        self.settle();
         self.tracker.revoke(partitions);
         let numbers: BTreeSet<i32> = partitions.iter().map(|p| p.partition).collect();
         self.parts.outbox.forget(&numbers);
@@ -296,27 +296,23 @@ impl Reader {
         Ok(())
     }
 
-    /// Accounts for what is done with, and commits.
-    async fn settle(&mut self) -> Result<(), NotifierError> {
-        for place in self.parts.outbox.take_done() {
+    /// Accounts for what is done with, and commits. What cannot be committed is told again
+    /// after a restart.
+    fn settle(&mut self) {
+        let parts = &mut self.parts;
+        for why in parts.outbox.take_suppressed() {
+            parts.metrics.suppressed(why.code());
+        }
+        parts.metrics.firing.set(i64::try_from(parts.outbox.firing()).unwrap_or(i64::MAX));
+        for place in parts.outbox.take_done() {
             self.records.remove(&place);
             self.complete(place);
         }
-        for why in self.parts.outbox.take_suppressed() {
-            self.parts.metrics.suppressed(why.code());
-        }
-        self.parts
-            .metrics
-            .firing
-            .set(i64::try_from(self.parts.outbox.firing()).unwrap_or(i64::MAX));
-        let committable = self.tracker.take_committable();
-        match self.consumer.commit(&committable) {
-            Ok(()) => Ok(()),
-            // It is leaving; what was not committed is told again.
-            Err(platform_kafka::KafkaError::Closed { .. }) => Ok(()),
+        match self.consumer.commit(&self.tracker.take_committable()) {
+            // It has left the group.
+            Ok(()) | Err(KafkaError::Closed { .. }) => {}
             Err(error) => {
                 tracing::warn!(%error, group = self.parts.group, "offsets not committed");
-                Ok(())
             }
         }
     }
