@@ -51,6 +51,11 @@ pub(crate) enum Command {
     Score,
     /// Run the monitor: drift reports and alerts.
     Monitor(MonitorArgs),
+    /// Run the notifier: alerts to Alertmanager, webhooks and Slack.
+    Notify,
+    /// Alerts, and those who are told.
+    #[command(subcommand)]
+    Alerts(crate::alerts::AlertsCommand),
     /// Run the trainer: new model versions when drift asks for them.
     Train,
     /// Tell how good prices would have been: past sales priced with what was known then.

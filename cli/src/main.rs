@@ -1,5 +1,6 @@
 //! `homestream`: one binary, every service a subcommand.
 
+mod alerts;
 mod args;
 mod bench;
 mod dlq;
@@ -73,6 +74,8 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Monitor(MonitorArgs { replay: None, .. }) => {
             in_runtime(|shutdown| serve::monitor(settings, shutdown))
         }
+        Command::Notify => in_runtime(|shutdown| alerts::notify(settings, shutdown)),
+        Command::Alerts(command) => in_runtime(|shutdown| alerts::run(settings, command, shutdown)),
         Command::Train => in_runtime(|shutdown| serve::train(settings, shutdown)),
         Command::Bench(command) => {
             in_runtime(|shutdown| bench::run(settings, cli.common, command, shutdown))

@@ -6,7 +6,6 @@
 //! [`WindowCounts`] accumulates the same bins for a window, one home at a time. [`psi()`]
 //! compares the two.
 
-pub(crate) mod chance;
 mod check;
 pub mod fdr;
 pub mod profile;

@@ -19,6 +19,7 @@ const DRIFT: &str = "drift.v1";
 const ALERTS: &str = "alerts.v1";
 const MODELS: &str = "models.v1";
 const DEAD_LETTERS: &str = "listings.v1.dlq";
+const ALERT_DEAD_LETTERS: &str = "alerts.v1.dlq";
 
 const DELETE: &str = "delete";
 const COMPACT_DELETE: &str = "compact,delete";
@@ -40,6 +41,7 @@ pub struct TopicNames {
     alerts: Arc<str>,
     models: Arc<str>,
     dead_letters: Arc<str>,
+    alert_dead_letters: Arc<str>,
 }
 
 /// A prefix that no topic name can begin with.
@@ -112,6 +114,7 @@ impl TopicNames {
             alerts: name(ALERTS),
             models: name(MODELS),
             dead_letters: name(DEAD_LETTERS),
+            alert_dead_letters: name(ALERT_DEAD_LETTERS),
         })
     }
 
@@ -160,6 +163,11 @@ impl TopicNames {
         self.dead_letters.clone()
     }
 
+    /// Alerts that a sink will never take.
+    pub fn alert_dead_letters(&self) -> Arc<str> {
+        self.alert_dead_letters.clone()
+    }
+
     /// The topic that holds the champion's records of this kind.
     pub fn of(&self, kind: RecordKind) -> Arc<str> {
         match kind {
@@ -182,14 +190,16 @@ impl TopicNames {
     }
 
     /// Every topic with its settings.
-    pub fn settings(&self) -> [TopicSettings; 8] {
+    pub fn settings(&self) -> [TopicSettings; 9] {
         let topic = |name: &Arc<str>, cleanup_policy, retention_ms| TopicSettings {
             name: name.to_string(),
             // The registry's log is one sequence; the others scale with their consumers.
             partitions: (*name == self.models).then_some(1),
             cleanup_policy,
             retention_ms,
-            max_message_bytes: (*name == self.dead_letters).then_some(DEAD_LETTER_BYTES),
+            max_message_bytes: [&self.dead_letters, &self.alert_dead_letters]
+                .contains(&name)
+                .then_some(DEAD_LETTER_BYTES),
         };
         [
             topic(&self.listings, DELETE, BROKER_DEFAULT),
@@ -200,6 +210,7 @@ impl TopicNames {
             topic(&self.alerts, DELETE, BROKER_DEFAULT),
             topic(&self.models, DELETE, FOREVER),
             topic(&self.dead_letters, DELETE, BROKER_DEFAULT),
+            topic(&self.alert_dead_letters, DELETE, BROKER_DEFAULT),
         ]
     }
 }
@@ -220,15 +231,17 @@ mod tests {
             topics.alerts(),
             topics.models(),
             topics.dead_letters(),
+            topics.alert_dead_letters(),
         ]
         .map(|name| name.to_string());
         assert_eq!(names[3], "homes.prices.shadow.v1");
         assert_eq!(names[7], "homes.listings.v1.dlq");
+        assert_eq!(names[8], "homes.alerts.v1.dlq");
         let settings = topics.settings();
         assert_eq!(settings.clone().map(|topic| topic.name), names);
         for topic in settings {
             assert_eq!(topic.partitions, (topic.name == "homes.models.v1").then_some(1));
-            let dead_letters = topic.name == "homes.listings.v1.dlq";
+            let dead_letters = topic.name.ends_with(".dlq");
             assert_eq!(topic.max_message_bytes, dead_letters.then_some(2_097_152));
         }
         assert_eq!(&*TopicNames::new("").unwrap().models(), "models.v1");

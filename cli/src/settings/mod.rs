@@ -2,6 +2,7 @@
 
 mod facts;
 mod kafka;
+mod notifier;
 mod schema_registry;
 mod scorer;
 mod traces;
@@ -21,6 +22,7 @@ use thiserror::Error;
 pub(crate) use self::facts::FileTable;
 pub(crate) use self::facts::{FactsSettings, SourceSettings};
 use self::kafka::KafkaSettings;
+use self::notifier::NotifierSettings;
 use self::schema_registry::SchemaRegistrySettings;
 use self::scorer::ScorerSettings;
 use self::traces::TraceSettings;
@@ -47,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) facts: FactsSettings,
     /// The monitor.
     pub(crate) monitor: MonitorSettings,
+    /// The notifier.
+    pub(crate) notifier: NotifierSettings,
     /// Training.
     pub(crate) training: TrainingParams,
     /// When to retrain.
@@ -214,6 +218,7 @@ impl Settings {
         self.scorer.check()?;
         self.traces.check()?;
         self.facts.check()?;
+        self.notifier.check()?;
         if let Some(area) = &self.area {
             area.check().map_err(|error| SettingsError::Section(error.to_string()))?;
         }

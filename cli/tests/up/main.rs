@@ -1,6 +1,8 @@
 //! The real binary over the whole loop, on its embedded broker.
 
 #[cfg(test)]
+mod alerts;
+#[cfg(test)]
 mod errors;
 #[cfg(test)]
 mod loops;

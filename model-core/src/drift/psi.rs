@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::chance::chi_square_tail;
 use super::fdr::benjamini_hochberg;
 use super::profile::{ColumnProfile, MISSING};
+use super::statistics::special::chi_square_tail;
 use super::window_counts::ColumnCounts;
 use crate::drift_report::{BinShare, FeatureDrift, Verdict};
 
@@ -93,12 +93,12 @@ pub fn psi(reference: &[u64], current: &[u64]) -> Option<Psi> {
             (c - r) * (c.ln() - r.ln())
         })
         .collect();
-    let freedom = bins.saturating_sub(1);
+    let freedom = u64::from(bins.saturating_sub(1));
     let scale = 1.0 / n_reference as f64 + 1.0 / n_current as f64;
     let value: f64 = contributions.iter().sum();
     Some(Psi {
         value,
-        expected: f64::from(freedom) * scale,
+        expected: freedom as f64 * scale,
         p_value: chi_square_tail(value / scale, freedom),
         contributions,
     })

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use super::champions::{ChampionReference, Champions};
 use super::estimates::{EstimateBook, Event, Listed, Listings};
-use super::health::WindowHealth;
+use super::health::{WindowHealth, binomial_at_least};
 use super::hints::hint;
 use super::params::MonitorParams;
 use crate::drift::WindowCounts;
-use crate::drift::chance::binomial_tail;
 use crate::drift_report::{DriftReport, FeatureDrift, Promise, Verdict, Window, WindowAccuracy};
 use crate::evaluation;
 use crate::evaluation::quantiles::median;
@@ -274,12 +273,12 @@ fn surprise(
     let below = count(&|sale| sale.level_error() < expected_level);
     let covered = count(&|sale| sale.lower <= sale.price && sale.price <= sale.upper);
     let error = |sale: &PricedSale| (sale.estimate - sale.price).abs() / sale.price;
-    let few = binomial_tail(n - covered, n, 1.0 - COVERAGE);
-    let many = binomial_tail(covered, n, COVERAGE);
+    let few = binomial_at_least(n - covered, n, 1.0 - COVERAGE);
+    let many = binomial_at_least(covered, n, COVERAGE);
     Some(Surprise {
-        level: (2.0 * binomial_tail(above.max(below), above + below, 0.5)).min(1.0),
+        level: (2.0 * binomial_at_least(above.max(below), above + below, 0.5)).min(1.0),
         accuracy: expected_mdape
-            .map(|expected| binomial_tail(count(&|sale| error(sale) > expected), n, 0.5)),
+            .map(|expected| binomial_at_least(count(&|sale| error(sale) > expected), n, 0.5)),
         coverage: (2.0 * few.min(many)).min(1.0),
     })
 }

@@ -2,6 +2,7 @@
 //! values that are left out.
 
 use crate::drift::profile::UNSEEN;
+use crate::drift::statistics::units::{UnitChange, unit_change};
 use crate::drift::{Binning, ColumnCounts, ColumnProfile};
 use crate::evaluation::quantiles::quantile_sorted;
 
@@ -15,28 +16,8 @@ const RENAMED_PART: f64 = 0.6;
 const MIN_QUANTILES: usize = 3;
 /// Inner quantiles: the tails move by chance.
 const INNER: std::ops::RangeInclusive<f64> = 0.15..=0.85;
-/// How far the inner quantiles' factors may lie apart, and their middle from the unit's.
+/// How far the inner quantiles' factors may lie apart.
 const TOLERANCE: f64 = 1.15;
-
-/// What a value becomes when the unit is mistaken, and the mistake.
-const UNITS: [(f64, &str); 16] = [
-    (0.092_903_04, "square metres for square feet"),
-    (10.763_910_42, "square feet for square metres"),
-    (0.304_8, "metres for feet"),
-    (3.280_839_9, "feet for metres"),
-    (0.404_685_64, "hectares for acres"),
-    (2.471_053_8, "acres for hectares"),
-    (43_560.0, "square feet for acres"),
-    (1.0 / 43_560.0, "acres for square feet"),
-    (4_046.856_4, "square metres for acres"),
-    (1.0 / 4_046.856_4, "acres for square metres"),
-    (1_000.0, "ones for thousands"),
-    (0.001, "thousands for ones"),
-    (100.0, "hundredths for ones"),
-    (0.01, "ones for hundredths"),
-    (12.0, "months for years, or inches for feet"),
-    (1.0 / 12.0, "years for months, or feet for inches"),
-];
 
 /// The mistake that would explain how a window's column differs from the reference; empty when
 /// none is known. `values` are the column's, in any order.
@@ -104,10 +85,8 @@ fn unit(profile: &ColumnProfile, edges: &[f64], values: &[f64]) -> Option<String
         return None;
     }
     let middle = factors.get(factors.len() / 2)?;
-    let distance = |factor: f64| (middle / factor).ln().abs();
-    let nearest = UNITS.iter().min_by(|a, b| distance(a.0).total_cmp(&distance(b.0)));
-    let (_, mistake) = nearest.filter(|(factor, _)| distance(*factor) <= TOLERANCE.ln())?;
-    Some(format!("every value is about {middle:.3} times what it was, as {mistake} are"))
+    let UnitChange { now, before, .. } = unit_change(*middle)?;
+    Some(format!("every value is about {middle:.3} times what it was: {now} instead of {before}?"))
 }
 
 #[cfg(test)]
@@ -131,9 +110,16 @@ mod tests {
 
     #[test]
     fn a_changed_unit_is_named() {
-        for (factor, mistake) in UNITS {
+        let cases = [
+            (0.092_903, "square metres instead of square feet?"),
+            (10.763_9, "square feet instead of square metres?"),
+            (0.304_8, "metres instead of feet?"),
+            (1_000.0, "ones instead of thousands?"),
+            (1.0 / 43_560.0, "acres instead of square feet?"),
+        ];
+        for (factor, mistake) in cases {
             let told = told(ColumnSpecKind::Numeric, &areas(1.0), &areas(factor));
-            assert!(told.ends_with(&format!("as {mistake} are")), "{factor}: {told}");
+            assert!(told.ends_with(mistake), "{factor}: {told}");
         }
     }
 

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::closing::{COVERAGE, Outcome};
-use super::health::{self, HealthFinding};
+use super::health::{self, HealthFinding, binomial_at_least};
 use super::hysteresis::{Hysteresis, HysteresisParams, Reading};
 use super::params::MonitorParams;
 use crate::alert::{Alert, AlertState};
-use crate::drift::chance::binomial_tail;
 use crate::drift_report::{BinShare, FeatureDrift, RuleFinding, Verdict, WindowAccuracy};
 
 /// Bins named in a summary.
@@ -258,7 +257,7 @@ fn unanswered(outcome: &Outcome, params: &MonitorParams) -> Finding {
     let value = if n == 0 { 0.0 } else { outcome.n_unanswered as f64 / n as f64 };
     let threshold = params.no_estimate_share;
     // Half the share is what nobody is told of: chance may not make it the whole one.
-    let chance = binomial_tail(outcome.n_unanswered, n, threshold / 2.0);
+    let chance = binomial_at_least(outcome.n_unanswered, n, threshold / 2.0);
     let mut refusals: Vec<(&str, u64)> =
         outcome.refusals.iter().map(|(refusal, n)| (&**refusal, *n)).collect();
     // Stable: of equally common ones the first by name comes first.

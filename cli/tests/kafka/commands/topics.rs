@@ -9,7 +9,7 @@ use platform_kafka::{Broker, BrokerConfig, TopicSpec, create_topics};
 use super::Ran;
 use crate::support::World;
 
-const TOPICS: usize = 8;
+const TOPICS: usize = 9;
 /// A broker is given 5 s to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -85,17 +85,17 @@ async fn check_tells_each_difference_and_how_to_mend_it() {
         }
     }
     let absent = found.iter().filter(|line| line.ends_with(": does not exist")).count();
-    assert_eq!(absent, 4, "{}", checked.out);
-    assert!(checked.err.contains("8 of 8 topics are not as they should be"), "{}", checked.err);
+    assert_eq!(absent, 5, "{}", checked.out);
+    assert!(checked.err.contains("9 of 9 topics are not as they should be"), "{}", checked.err);
 
     // Looking has created nothing; what check says to do has.
     assert_eq!(world.run(&["topics", "check"]).out, checked.out);
     let mend = found.iter().find_map(|line| line.split_once("mend: homestream ")).unwrap().1;
     let prefix = format!("--topic-prefix {:?}", world.topics.prefix());
     assert!(mend.starts_with("topics create --brokers ") && mend.contains(&prefix), "{mend}");
-    assert_eq!(lines(&world.succeed(&["topics", "create"]), "created").len(), 4);
+    assert_eq!(lines(&world.succeed(&["topics", "create"]), "created").len(), 5);
     let checked = world.run(&["topics", "check"]);
-    assert_eq!((checked.code, lines(&checked.out, "ok").len()), (Some(1), 4), "{}", checked.out);
+    assert_eq!((checked.code, lines(&checked.out, "ok").len()), (Some(1), 5), "{}", checked.out);
     // Topics of events of today do not serve replays.
     let kept = world.run(&["topics", "check", "--keep"]);
     let prices = format!("differs {}: retention.ms is", world.topics.prices());

@@ -22,6 +22,28 @@ const TOLERANCE: f64 = 0.1;
 /// By how much rescaling must bring the distributions together.
 const GAIN: f64 = 0.5;
 
+/// A change of unit.
+pub(crate) struct UnitChange {
+    /// How many of the smaller unit make one of the larger.
+    factor: f64,
+    /// Whether the values have grown.
+    larger: bool,
+    /// The unit of the values now.
+    pub(crate) now: &'static str,
+    /// Their unit before.
+    pub(crate) before: &'static str,
+}
+
+/// The change of unit that multiplies values by about `ratio`, if there is one.
+pub(crate) fn unit_change(ratio: f64) -> Option<UnitChange> {
+    let (larger, size) = (ratio > 1.0, ratio.max(1.0 / ratio));
+    let distance = |factor: f64| (size / factor).ln().abs();
+    let near = FACTORS.into_iter().filter(|(factor, ..)| (size / factor - 1.0).abs() <= TOLERANCE);
+    let (factor, small, big) = near.min_by(|a, b| distance(a.0).total_cmp(&distance(b.0)))?;
+    let (before, now) = if larger { (big, small) } else { (small, big) };
+    Some(UnitChange { factor, larger, now, before })
+}
+
 /// A text that names the unit that the current window seems to be in; `None` where nothing
 /// suggests one.
 ///
@@ -34,17 +56,12 @@ pub fn unit_hint(reference: &Ecdf, current: &Ecdf) -> Option<String> {
         return None;
     }
     let distance = kolmogorov_smirnov(reference, current)?;
-    let (larger, size) = (ratio > 1.0, ratio.max(1.0 / ratio));
-    let (factor, small, big) = FACTORS
-        .into_iter()
-        .filter(|(factor, ..)| (size / factor - 1.0).abs() <= TOLERANCE)
-        .min_by(|a, b| (size / a.0).ln().abs().total_cmp(&(size / b.0).ln().abs()))?;
+    let UnitChange { factor, larger, now, before } = unit_change(ratio)?;
     let undo = if larger { 1.0 / factor } else { factor };
     let left = kolmogorov_smirnov(reference, &current.scaled(undo))?;
     if left > distance * GAIN {
         return None;
     }
-    let (before, now) = if larger { (big, small) } else { (small, big) };
     Some(format!(
         "the median is {ratio:.4} times the reference's, close to {sign}{factor:.6}: \
          {now} instead of {before}?",

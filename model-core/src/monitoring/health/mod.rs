@@ -27,6 +27,8 @@ mod tail;
 mod volume;
 
 pub use params::{HealthParams, SharesParams, SilenceParams, VolumeParams};
+pub(super) use tail::binomial_at_least;
+
 pub use shares::{Counted, ShareHistory, ShareRule};
 pub use silence::Arrivals;
 pub use volume::VolumeHistory;

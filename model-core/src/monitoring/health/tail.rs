@@ -1,7 +1,7 @@
 //! Chances of counts at least, or at most, as large as those seen.
 
 /// `P(X >= count)` of a binomial count of `total` trials with this chance each.
-pub(super) fn binomial_at_least(count: u64, total: u64, chance: f64) -> f64 {
+pub(in crate::monitoring) fn binomial_at_least(count: u64, total: u64, chance: f64) -> f64 {
     if count == 0 || chance >= 1.0 {
         1.0
     } else if count > total || chance <= 0.0 {
