@@ -35,7 +35,7 @@ pub(super) fn page(report: &DriftReport) -> String {
     table(&mut out, &features);
     features.iter().for_each(|feature| section(&mut out, feature));
     left_out(&mut out, report);
-    let _ = write!(out, "</main><footer>homestream {}</footer></body></html>\n", report.homestream);
+    let _ = writeln!(out, "</main><footer>homestream {}</footer></body></html>", report.homestream);
     out
 }
 

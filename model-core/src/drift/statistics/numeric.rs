@@ -102,8 +102,7 @@ impl NumericColumn {
     pub fn new(mut values: Vec<f64>, whole: bool, max_exact: usize) -> Self {
         let rows = values.len() as u64;
         let missing = values.iter().map(|value| u64::from(value.is_nan())).sum();
-        // NaN and infinities are the numbers whose distance from themselves is none.
-        values.retain(|value| value - value == 0.0);
+        values.retain(|value| value.is_finite());
         let infinite = rows - missing - values.len() as u64;
         let moments = Moments::of(&values);
         let exact = if values.len() <= max_exact {

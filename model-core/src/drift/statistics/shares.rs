@@ -87,7 +87,7 @@ mod tests {
         assert!((two - 1.0).abs() < 1e-15);
         assert!((hellinger(&even, &odd).unwrap() - (1.0 - 0.5_f64.sqrt()).sqrt()).abs() < 1e-15);
         assert_eq!(l_infinity(&even, &odd), Some(0.5));
-        let psi = 0.5 * 0.5_f64.ln() * -1.0 + (0.5 - 1e-4) * (0.5_f64 / 1e-4).ln();
+        let psi = 0.5 * 2.0_f64.ln() + (0.5 - 1e-4) * (0.5_f64 / 1e-4).ln();
         assert!((psi_evidently(&even, &odd).unwrap() - psi).abs() < 1e-12);
     }
 
