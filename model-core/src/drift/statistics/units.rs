@@ -17,8 +17,8 @@ const FACTORS: [(f64, &str, &str); 12] = [
     (1_000.0, "ones", "thousands"),
     (1_000_000.0, "ones", "millions"),
 ];
-/// How far the ratio of the medians may be from a factor.
-const TOLERANCE: f64 = 0.1;
+/// Factors from here on are no movement of a market.
+const LARGE: f64 = 10.0;
 /// By how much rescaling must bring the distributions together.
 const GAIN: f64 = 0.5;
 
@@ -38,7 +38,7 @@ pub(crate) struct UnitChange {
 pub(crate) fn unit_change(ratio: f64) -> Option<UnitChange> {
     let (larger, size) = (ratio > 1.0, ratio.max(1.0 / ratio));
     let distance = |factor: f64| (size / factor).ln().abs();
-    let near = FACTORS.into_iter().filter(|(factor, ..)| (size / factor - 1.0).abs() <= TOLERANCE);
+    let near = FACTORS.into_iter().filter(|(factor, ..)| (size / factor - 1.0).abs() <= tolerance(*factor));
     let (factor, small, big) = near.min_by(|a, b| distance(a.0).total_cmp(&distance(b.0)))?;
     let (before, now) = if larger { (big, small) } else { (small, big) };
     Some(UnitChange { factor, larger, now, before })
@@ -47,7 +47,8 @@ pub(crate) fn unit_change(ratio: f64) -> Option<UnitChange> {
 /// A text that names the unit that the current window seems to be in; `None` where nothing
 /// suggests one.
 ///
-/// The medians' ratio must be within a tenth of a known factor, and undoing the factor must at
+/// The medians' ratio must be within a tenth of a known factor, within 4 % of one below 10, and
+/// undoing the factor must at
 /// least halve the Kolmogorov-Smirnov distance: a market that has moved does not come back
 /// when it is rescaled.
 pub fn unit_hint(reference: &Ecdf, current: &Ecdf) -> Option<String> {
@@ -67,6 +68,11 @@ pub fn unit_hint(reference: &Ecdf, current: &Ecdf) -> Option<String> {
          {now} instead of {before}?",
         sign = if larger { "" } else { "1 / " },
     ))
+}
+
+/// How far the ratio of the medians may be from a factor: few homes give rough medians.
+fn tolerance(factor: f64) -> f64 {
+    if factor < LARGE { 0.04 } else { 0.1 }
 }
 
 #[cfg(test)]
@@ -96,6 +102,9 @@ mod tests {
         // The median is ten times as high, but the shape is another.
         let tight: Vec<f64> = (0..500).map(|i| 20_500.0 + f64::from(i) / 100.0).collect();
         assert_eq!(unit_hint(&areas(1.0, 0.0), &Ecdf::exact(&tight)), None);
+        // Two thirds of the reference is no change from kilometres to miles.
+        assert_eq!(unit_hint(&areas(1.0, 0.0), &areas(0.666, 0.0)), None);
+        assert!(unit_hint(&areas(1.0, 0.0), &areas(1.0 / 1.609_344, 0.0)).is_some());
         assert_eq!(unit_hint(&areas(0.0, 0.0), &areas(1.0, 0.0)), None);
     }
 }
