@@ -8,6 +8,8 @@
 #![allow(clippy::print_stdout, reason = "the figures of a run")]
 
 #[cfg(test)]
+mod alerts;
+#[cfg(test)]
 mod answers;
 #[cfg(test)]
 mod commands;
