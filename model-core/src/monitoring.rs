@@ -31,7 +31,7 @@ use crate::listing::{OLDEST_EVENT, Sale};
 use self::champions::{Champion, Champions};
 use self::closing::{Closed, OpenWindow};
 use self::estimates::{EstimateBook, Interner, Observed};
-use self::health::{SourceHealth, WindowHealth};
+use self::health::SourceHealth;
 use self::rules::{AlertTracks, Finding};
 
 mod champions;
@@ -91,6 +91,7 @@ pub struct Monitor {
     /// First day of the next window to report, once there has been any data.
     next: Option<EventDate>,
     empty_in_a_row: u32,
+    has_closed: bool,
     is_cut_short: bool,
     late_total: u64,
     duplicate_total: u64,
@@ -115,6 +116,7 @@ impl Monitor {
             closed_until: None,
             next: None,
             empty_in_a_row: 0,
+            has_closed: false,
             is_cut_short: false,
             late_total: 0,
             duplicate_total: 0,
@@ -283,16 +285,13 @@ impl Monitor {
 
     fn close(&mut self, window: Window, open: OpenWindow) -> ClosedWindow {
         let mut outcome = open.close(window, &self.champions, &mut self.book, &self.params);
-        let counts = match self.is_cut_short {
-            true => WindowHealth { listings: 0, ..outcome.health },
-            false => outcome.health,
-        };
-        let health = self.health.close(SOURCE, window, &counts, &self.params.health);
-        let health = health
-            .into_iter()
-            .filter(|finding| !(self.is_cut_short && finding.rule == health::VOLUME));
         let mut findings = rules::findings(&outcome, &self.params);
-        findings.extend(health.map(Finding::from));
+        // The stream may have begun, or ended, in the middle of the window.
+        let is_whole = std::mem::replace(&mut self.has_closed, true) && !self.is_cut_short;
+        if is_whole {
+            let health = self.health.close(SOURCE, window, &outcome.health, &self.params.health);
+            findings.extend(health.into_iter().map(Finding::from));
+        }
         rules::inhibit(&mut findings, &outcome, &self.params);
         rules::judge(&mut outcome, &findings);
         let alerts = self.tracks.step(&outcome, &findings, &self.params);

@@ -83,7 +83,6 @@ pub fn train(
     let mut metrics = measure(params.calibration, &scaled, &[], holdout_date(&rows, holdout));
     let gate = judge(&sales, champion, &scaled, params, &mut metrics);
     metrics.insert("holdout_sales".into(), scaled.len() as f64);
-    metrics.extend(median_level(&scaled));
 
     let mut model = PricingModel {
         strategy: candidate.choice.name().to_owned(),
@@ -105,14 +104,16 @@ pub fn train(
         model.training_rows = rows.dates.len() as u64;
         model.profile = profile(&model.spec, &rows, &model.predictor)?;
     }
-    Ok(Training { model, metrics, gate })
+    model.metrics.extend(median_level(&rows, &model.predictor));
+    Ok(Training { metrics: model.metrics.clone(), model, gate })
 }
 
-/// The median log error of the model without its running correction: where the monitor begins to
-/// measure the market's level from. Means are zero by training, medians are not where cheap
-/// sales are many.
-pub(super) fn median_level(errors: &[(EventDate, f64, f64)]) -> Option<(String, f64)> {
-    let errors: Vec<f64> = errors.iter().map(|(_, error, _)| *error).collect();
+/// The median log error of a model on the last year that it has learned from: where the monitor
+/// begins to measure the market's level from. Means are zero by training, medians are not where
+/// cheap sales are many.
+pub(super) fn median_level(rows: &Rows, predictor: &FittedModel) -> Option<(String, f64)> {
+    let errors: Vec<f64> =
+        rows.recent().map(|i| rows.target[i] - predictor.predict(rows.features.row(i))).collect();
     Some((LEVEL_ERROR.to_owned(), median(&errors)?))
 }
 
@@ -125,6 +126,15 @@ pub(super) struct Rows {
 }
 
 impl Rows {
+    /// The sales of the last year.
+    fn recent(&self) -> std::ops::Range<usize> {
+        let first = self.dates.last().map_or(0, |last| {
+            let from = last.plus_days(-ESTIMATE_REFERENCE_DAYS);
+            self.dates.partition_point(|date| *date < from)
+        });
+        first..self.dates.len()
+    }
+
     pub(super) fn encode(spec: &FeatureSpec, sales: &[&Archived]) -> Self {
         let mut features = FeatureMatrix::with_capacity(spec.len(), sales.len());
         let mut row = Vec::with_capacity(spec.len());
@@ -445,12 +455,8 @@ pub(super) fn profile(
             },
         })
         .collect();
-    let recent = rows.dates.last().map_or(0, |last| {
-        let from = last.plus_days(-ESTIMATE_REFERENCE_DAYS);
-        rows.dates.partition_point(|date| *date < from)
-    });
     let estimates: Vec<f64> =
-        (recent..rows.dates.len()).map(|i| predictor.predict(rows.features.row(i))).collect();
+        rows.recent().map(|i| predictor.predict(rows.features.row(i))).collect();
     ReferenceProfile::build(&columns, rows.features.rows(), &estimates, PROFILE_BINS)
 }
 

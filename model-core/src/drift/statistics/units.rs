@@ -38,7 +38,9 @@ pub(crate) struct UnitChange {
 pub(crate) fn unit_change(ratio: f64) -> Option<UnitChange> {
     let (larger, size) = (ratio > 1.0, ratio.max(1.0 / ratio));
     let distance = |factor: f64| (size / factor).ln().abs();
-    let near = FACTORS.into_iter().filter(|(factor, ..)| (size / factor - 1.0).abs() <= tolerance(*factor));
+    let near = FACTORS
+        .into_iter()
+        .filter(|(factor, ..)| (size / factor - 1.0).abs() <= tolerance(*factor));
     let (factor, small, big) = near.min_by(|a, b| distance(a.0).total_cmp(&distance(b.0)))?;
     let (before, now) = if larger { (big, small) } else { (small, big) };
     Some(UnitChange { factor, larger, now, before })
@@ -48,9 +50,8 @@ pub(crate) fn unit_change(ratio: f64) -> Option<UnitChange> {
 /// suggests one.
 ///
 /// The medians' ratio must be within a tenth of a known factor, within 4 % of one below 10, and
-/// undoing the factor must at
-/// least halve the Kolmogorov-Smirnov distance: a market that has moved does not come back
-/// when it is rescaled.
+/// undoing the factor must at least halve the Kolmogorov-Smirnov distance: a market that has
+/// moved does not come back when it is rescaled.
 pub fn unit_hint(reference: &Ecdf, current: &Ecdf) -> Option<String> {
     let ratio = current.quantile(0.5)? / reference.quantile(0.5)?;
     if !(ratio.is_finite() && ratio > 0.0) {
