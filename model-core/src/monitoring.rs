@@ -91,7 +91,7 @@ pub struct Monitor {
     /// First day of the next window to report, once there has been any data.
     next: Option<EventDate>,
     empty_in_a_row: u32,
-    has_closed: bool,
+    has_listed: bool,
     is_cut_short: bool,
     late_total: u64,
     duplicate_total: u64,
@@ -116,7 +116,7 @@ impl Monitor {
             closed_until: None,
             next: None,
             empty_in_a_row: 0,
-            has_closed: false,
+            has_listed: false,
             is_cut_short: false,
             late_total: 0,
             duplicate_total: 0,
@@ -286,8 +286,9 @@ impl Monitor {
     fn close(&mut self, window: Window, open: OpenWindow) -> ClosedWindow {
         let mut outcome = open.close(window, &self.champions, &mut self.book, &self.params);
         let mut findings = rules::findings(&outcome, &self.params);
-        // The stream may have begun, or ended, in the middle of the window.
-        let is_whole = std::mem::replace(&mut self.has_closed, true) && !self.is_cut_short;
+        // The first listings may have come, or the last, in the middle of the window.
+        let is_whole = self.has_listed && !self.is_cut_short;
+        self.has_listed |= outcome.health.listings > 0;
         if is_whole {
             let health = self.health.close(SOURCE, window, &outcome.health, &self.params.health);
             findings.extend(health.into_iter().map(Finding::from));

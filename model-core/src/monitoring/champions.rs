@@ -14,7 +14,7 @@ pub struct ChampionReference {
     pub profile: ReferenceProfile,
     /// Its median absolute percentage error when it was evaluated, a decimal.
     pub expected_mdape: Option<f64>,
-    /// Its median log error then, without its running correction.
+    /// The median log error to expect of it without its running correction if the market stays.
     pub expected_level: Option<f64>,
     /// Weight of each position of the feature vector in the model, adding up to 1; empty: not
     /// known.

@@ -99,8 +99,8 @@ pub fn adopt(
     let Scales { model: scale, scaled } = fit_scales(&rows, holdout, &errors, params)?;
     let mut metrics = measure(params.calibration, &scaled, &[], rows.dates[holdout]);
     metrics.insert("holdout_sales".into(), scaled.len() as f64);
+    metrics.extend(median_level(&scaled));
     let learned = Rows::encode(&file.spec, &sales[..holdout]);
-    metrics.extend(median_level(&learned, &predictor));
     Ok(PricingModel {
         strategy: strategy.to_owned(),
         spec: file.spec.clone(),

@@ -83,6 +83,7 @@ pub fn train(
     let mut metrics = measure(params.calibration, &scaled, &[], holdout_date(&rows, holdout));
     let gate = judge(&sales, champion, &scaled, params, &mut metrics);
     metrics.insert("holdout_sales".into(), scaled.len() as f64);
+    metrics.extend(median_level(&scaled));
 
     let mut model = PricingModel {
         strategy: candidate.choice.name().to_owned(),
@@ -104,17 +105,16 @@ pub fn train(
         model.training_rows = rows.dates.len() as u64;
         model.profile = profile(&model.spec, &rows, &model.predictor)?;
     }
-    model.metrics.extend(median_level(&rows, &model.predictor));
-    Ok(Training { metrics: model.metrics.clone(), model, gate })
+    Ok(Training { model, metrics, gate })
 }
 
-/// The median log error of a model on the last year that it has learned from: where the monitor
-/// begins to measure the market's level from. Means are zero by training, medians are not where
-/// cheap sales are many.
-pub(super) fn median_level(rows: &Rows, predictor: &FittedModel) -> Option<(String, f64)> {
-    let errors: Vec<f64> =
-        rows.recent().map(|i| rows.target[i] - predictor.predict(rows.features.row(i))).collect();
-    Some((LEVEL_ERROR.to_owned(), median(&errors)?))
+/// By how much the median log error of held-out sales lies above their mean: where the monitor
+/// begins to measure the market's level from. A model is trained to a mean error of zero, and
+/// what the mean of held-out sales has moved since is the market; the median stays above it where
+/// some homes sell far below their worth.
+pub(super) fn median_level(errors: &[(EventDate, f64, f64)]) -> Option<(String, f64)> {
+    let errors: Vec<f64> = errors.iter().map(|(_, error, _)| *error).collect();
+    Some((LEVEL_ERROR.to_owned(), median(&errors)? - mean(errors.iter().copied())))
 }
 
 /// Encoded sales, oldest first.
