@@ -118,6 +118,7 @@ fn window(criterion: &mut Criterion) {
             profile: profile(&rows),
             expected_mdape: Some(0.08),
             expected_level: None,
+            is_log: Vec::new(),
             importance: Vec::new(),
         };
         monitor.champion("v1", reference, EventDate(9_000));

@@ -31,7 +31,7 @@ pub struct PsiParams {
     /// Windows with fewer values are always ok.
     pub min_count: u64,
     /// Largest q-value of a warning or drift: the p-value adjusted for the number of features
-    /// ([`benjamini_hochberg`](super::benjamini_hochberg)); 1 leaves the decision to the
+    /// ([`benjamini_hochberg`]); 1 leaves the decision to the
     /// thresholds alone.
     pub false_discovery_rate: f64,
 }

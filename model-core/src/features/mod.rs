@@ -144,6 +144,18 @@ pub enum FeatureSource {
     },
 }
 
+impl FeatureSource {
+    /// Whether the feature is the natural logarithm of a quantity, or of one more than it.
+    pub fn is_log(&self) -> bool {
+        match self {
+            Self::Number(field) => matches!(field, NumberField::LivingArea | NumberField::LotSize),
+            Self::NumberAttribute { log, .. } => *log,
+            Self::BuildingRatio => true,
+            _ => false,
+        }
+    }
+}
+
 /// One feature: a name and how its number is made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Feature {

@@ -16,6 +16,8 @@ pub struct ChampionReference {
     pub expected_mdape: Option<f64>,
     /// The median log error to expect of it without its running correction if the market stays.
     pub expected_level: Option<f64>,
+    /// Whether each position of the feature vector is the natural logarithm of its fact.
+    pub is_log: Vec<bool>,
     /// Weight of each position of the feature vector in the model, adding up to 1; empty: not
     /// known.
     pub importance: Vec<f64>,
@@ -28,6 +30,7 @@ impl ChampionReference {
             profile: model.profile.clone(),
             expected_mdape: model.metrics.get("mdape").copied(),
             expected_level: model.metrics.get(LEVEL_ERROR).copied(),
+            is_log: model.spec.features.iter().map(|feature| feature.source.is_log()).collect(),
             importance: model.predictor.importance(),
         }
     }

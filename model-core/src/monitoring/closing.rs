@@ -183,7 +183,7 @@ fn drift(
     let (Some(champion), Some(layout)) = (champions.get(version), layout) else {
         return (Vec::new(), None);
     };
-    let ChampionReference { profile, importance, .. } = &champion.reference;
+    let ChampionReference { profile, importance, is_log, .. } = &champion.reference;
     let mut counts = WindowCounts::new(profile);
     for row in listings.rows().filter(|row| row.layout == layout) {
         counts.add(&row.features);
@@ -199,7 +199,8 @@ fn drift(
             let rows = listings.rows().filter(|row| row.layout == layout);
             let values: Vec<f64> =
                 rows.filter_map(|row| row.features.get(column.index).copied()).collect();
-            drift.hint = hint(column, counts, &values);
+            let is_log = is_log.get(column.index).copied().unwrap_or(false);
+            drift.hint = hint(column, counts, &values, is_log);
         }
     }
     (features, counts.estimate_drift(&params.psi))

@@ -8,8 +8,8 @@ use crate::evaluation::quantiles::quantile_sorted;
 
 /// Rise of the missing share from which a source is suspected of leaving values out.
 const MISSING_RISE: f64 = 0.10;
-/// Rise of the share of unseen categories from which a renaming is suspected.
-const UNSEEN_RISE: f64 = 0.05;
+/// Rise of the share of homes without a known category from which a renaming is suspected.
+const UNKNOWN_RISE: f64 = 0.05;
 /// Part of that rise that one category must have lost to be the renamed one.
 const RENAMED_PART: f64 = 0.6;
 /// Fewest inner quantiles that a change of unit is judged by.
@@ -20,14 +20,23 @@ const INNER: std::ops::RangeInclusive<f64> = 0.15..=0.85;
 const TOLERANCE: f64 = 1.15;
 
 /// The mistake that would explain how a window's column differs from the reference; empty when
-/// none is known. `values` are the column's, in any order.
-pub(super) fn hint(profile: &ColumnProfile, counts: &ColumnCounts, values: &[f64]) -> String {
-    left_out(profile, counts)
-        .or_else(|| match &profile.binning {
-            Binning::Numeric { edges } => unit(profile, edges, values),
-            Binning::Categorical { .. } => renamed(profile, counts),
-        })
-        .unwrap_or_default()
+/// none is known. `values` are the column's, in any order; of some columns, logarithms.
+pub(super) fn hint(
+    profile: &ColumnProfile,
+    counts: &ColumnCounts,
+    values: &[f64],
+    is_log: bool,
+) -> String {
+    let told = match &profile.binning {
+        Binning::Numeric { edges } => {
+            let plain = |value: &f64| if is_log { value.exp() } else { *value };
+            let edges: Vec<f64> = edges.iter().map(plain).collect();
+            let values: Vec<f64> = values.iter().map(plain).collect();
+            left_out(profile, counts).or_else(|| unit(profile, &edges, &values))
+        }
+        Binning::Categorical { .. } => renamed(profile, counts),
+    };
+    told.unwrap_or_default()
 }
 
 fn share(count: u64, n: u64) -> f64 {
@@ -42,21 +51,23 @@ fn left_out(profile: &ColumnProfile, counts: &ColumnCounts) -> Option<String> {
     })
 }
 
+/// A category that the model does not know is missing in its feature vectors.
 fn renamed(profile: &ColumnProfile, counts: &ColumnCounts) -> Option<String> {
     let (n_before, n_now) = (profile.total(), counts.total());
+    let missing = share(counts.missing, n_now) - share(profile.missing, n_before);
     let fall = |bin: usize| {
         let (before, now) = (profile.counts.get(bin)?, counts.counts.get(bin)?);
         Some(share(*before, n_before) - share(*now, n_now))
     };
     let unseen = profile.labels.iter().rposition(|label| label == UNSEEN)?;
-    let rise = -fall(unseen)?;
-    if rise < UNSEEN_RISE {
+    let rise = missing - fall(unseen)?;
+    if rise < UNKNOWN_RISE {
         return None;
     }
     let others = (0..profile.labels.len()).filter(|bin| *bin != unseen);
     let falls = others.filter_map(|bin| Some((bin, fall(bin)?)));
     let (bin, most) = falls.max_by(|a, b| a.1.total_cmp(&b.1))?;
-    let new = format!("{:.1} % of homes have a category never seen before", 100.0 * rise);
+    let new = format!("no category, or one never seen before, in {:.1} % more homes", 100.0 * rise);
     Some(match profile.labels.get(bin) {
         Some(label) if most >= RENAMED_PART * rise => {
             format!("{new}, as if `{label}` had been renamed")
@@ -101,7 +112,22 @@ mod tests {
         let profile = ReferenceProfile::build(&spec, rows, &[], 10).unwrap();
         let mut counts = WindowCounts::new(&profile);
         now.iter().for_each(|value| counts.add(&[*value]));
-        hint(&profile.columns[0], &counts.columns()[0], now)
+        hint(&profile.columns[0], &counts.columns()[0], now, false)
+    }
+
+    #[test]
+    fn a_changed_unit_of_a_logarithm_is_named() {
+        let spec = ColumnSpec { index: 0, name: "x".into(), kind: ColumnSpecKind::Numeric };
+        let (before, now) = (areas(1.0), areas(0.092_903));
+        let rows: Vec<[f64; 1]> = before.iter().map(|value| [value.ln()]).collect();
+        let rows = rows.iter().map(|row| &row[..]);
+        let profile = ReferenceProfile::build(&[spec], rows, &[], 10).unwrap();
+        let mut counts = WindowCounts::new(&profile);
+        let logs: Vec<f64> = now.iter().map(|value| value.ln()).collect();
+        logs.iter().for_each(|value| counts.add(&[*value]));
+        let told = |is_log| hint(&profile.columns[0], &counts.columns()[0], &logs, is_log);
+        assert!(told(true).ends_with("square metres instead of square feet?"), "{}", told(true));
+        assert_eq!(told(false), "");
     }
 
     fn areas(factor: f64) -> Vec<f64> {
@@ -144,12 +170,13 @@ mod tests {
         let now: Vec<f64> =
             before.iter().map(|code| if *code == 1.0 { 9.0 } else { *code }).collect();
         let told = |now: &[f64]| told(kind.clone(), &before, now);
-        let expected = "40.0 % of homes have a category never seen before, \
+        let expected = "no category, or one never seen before, in 40.0 % more homes, \
                         as if `brick` had been renamed";
         assert_eq!(told(&now), expected);
         let scattered: Vec<f64> =
             (0..100).map(|i| if i % 5 == 0 { 9.0 } else { f64::from(i % 10 / 4) }).collect();
-        assert_eq!(told(&scattered), "20.0 % of homes have a category never seen before");
+        let expected = "no category, or one never seen before, in 20.0 % more homes";
+        assert_eq!(told(&scattered), expected);
         assert_eq!(told(&before), "");
     }
 

@@ -118,10 +118,10 @@ pub(super) fn inhibit(findings: &mut [Finding], outcome: &Outcome, params: &Moni
     let dried_up = faults.contains(&true);
     let (n, unanswered) = (outcome.n_answerable, outcome.n_unanswered);
     let few_priced = n >= params.min_listings && unanswered as f64 >= UNFAIR_SHARE * n as f64;
-    let unfair = dried_up || (few_priced && !faults.is_empty());
     for finding in findings {
         finding.is_inhibited = match finding.rule {
-            "feature_drift" => unfair && !finding.is_data_fault,
+            "feature_drift" if few_priced && !faults.is_empty() => true,
+            "feature_drift" => dried_up && !finding.is_data_fault,
             "estimate_drift" | "level_drift" | "accuracy" | "coverage" => !faults.is_empty(),
             _ => false,
         };

@@ -27,7 +27,13 @@ fn profile() -> ReferenceProfile {
 }
 
 fn reference(profile: ReferenceProfile, expected_mdape: Option<f64>) -> ChampionReference {
-    ChampionReference { profile, expected_mdape, expected_level: None, importance: vec![1.0] }
+    ChampionReference {
+        profile,
+        expected_mdape,
+        expected_level: None,
+        is_log: Vec::new(),
+        importance: vec![1.0],
+    }
 }
 
 fn monitor(params: MonitorParams) -> Monitor {
