@@ -38,7 +38,8 @@ fn receiver() -> (SocketAddr, Told) {
             if reader.read_exact(&mut body).is_err() {
                 continue;
             }
-            let event: Value = serde_json::from_slice(&body).unwrap();
+            // A notifier that was killed may not have sent all of it.
+            let Ok(event) = serde_json::from_slice::<Value>(&body) else { continue };
             let text = |name: &str| event["data"][name].as_str().unwrap().to_owned();
             keep.lock().unwrap().insert((text("subject"), text("state")));
             let answer = "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n";
