@@ -42,6 +42,7 @@ mod hints;
 pub mod hysteresis;
 mod params;
 mod rules;
+mod segments;
 
 pub use self::champions::ChampionReference;
 pub(crate) use self::params::check as check_setting;
@@ -171,12 +172,14 @@ impl Monitor {
             self.late_total += 1;
             return;
         }
-        let closed = Closed { price: sale.price, currency: self.texts.get(&sale.currency) };
+        let area = segments::area(&sale.facts).map(|area| self.texts.get(&area));
+        let closed = Closed { price: sale.price, currency: self.texts.get(&sale.currency), area };
         let sales = &mut self.window(date).sales;
         let event = (sale.key.as_str().into(), date);
         if let Some(known) = sales.get_mut(&event) {
             let order = closed.price.total_cmp(&known.price);
-            if order.then_with(|| closed.currency.cmp(&known.currency)).is_gt() {
+            let order = order.then_with(|| closed.currency.cmp(&known.currency));
+            if order.then_with(|| closed.area.cmp(&known.area)).is_gt() {
                 *known = closed;
             }
             self.duplicate_total += 1;

@@ -8,6 +8,7 @@ use super::estimates::{EstimateBook, Event, Listed, Listings};
 use super::health::{WindowHealth, binomial_at_least};
 use super::hints::hint;
 use super::params::MonitorParams;
+use super::segments::segments;
 use crate::drift::WindowCounts;
 use crate::drift_report::{DriftReport, FeatureDrift, Promise, Verdict, Window, WindowAccuracy};
 use crate::evaluation;
@@ -19,7 +20,7 @@ pub(super) const COVERAGE: f64 = 0.9;
 const NORMAL_MEDIAN: f64 = 0.674_489_750_196_081_7;
 
 /// A sale that had been priced.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct PricedSale {
     pub(super) estimate: f64,
     pub(super) lower: f64,
@@ -28,9 +29,15 @@ pub(super) struct PricedSale {
     pub(super) fsd: f64,
     pub(super) confidence: u8,
     pub(super) price: f64,
+    pub(super) area: Option<Arc<str>>,
 }
 
 impl PricedSale {
+    /// Whether the price lies inside its interval.
+    pub(super) fn is_covered(&self) -> bool {
+        self.lower <= self.price && self.price <= self.upper
+    }
+
     /// Log error of the model without its running level correction.
     pub(super) fn level_error(&self) -> f64 {
         self.price.ln() - (self.estimate.ln() - self.market_level)
@@ -42,6 +49,7 @@ impl PricedSale {
 pub(super) struct Closed {
     pub(super) price: f64,
     pub(super) currency: Arc<str>,
+    pub(super) area: Option<Arc<str>>,
 }
 
 /// What has arrived for a window that is still open.
@@ -137,7 +145,7 @@ impl OpenWindow {
                 data_faults: Vec::new(),
                 promised,
                 findings: Vec::new(),
-                segments: Vec::new(),
+                segments: segments(&sales, params.min_sales),
             },
             health,
             expected_level,
@@ -217,6 +225,7 @@ fn join(sales: &BTreeMap<Event, Closed>, book: &EstimateBook, days: u32) -> Vec<
             fsd: answer.fsd,
             confidence: answer.confidence,
             price: sale.price,
+            area: sale.area.clone(),
         })
     });
     priced.collect()
@@ -225,7 +234,7 @@ fn join(sales: &BTreeMap<Event, Closed>, book: &EstimateBook, days: u32) -> Vec<
 fn accuracy(sales: &[PricedSale], expected_mdape: Option<f64>) -> Option<WindowAccuracy> {
     let column = |of: fn(&PricedSale) -> f64| sales.iter().map(of).collect::<Vec<f64>>();
     let (estimates, prices) = (column(|sale| sale.estimate), column(|sale| sale.price));
-    let covered = sales.iter().filter(|sale| sale.lower <= sale.price && sale.price <= sale.upper);
+    let covered = sales.iter().filter(|sale| sale.is_covered());
     let n = sales.len() as f64;
     Some(WindowAccuracy {
         n: sales.len() as u64,
@@ -272,7 +281,7 @@ fn surprise(
     };
     let above = count(&|sale| sale.level_error() > expected_level);
     let below = count(&|sale| sale.level_error() < expected_level);
-    let covered = count(&|sale| sale.lower <= sale.price && sale.price <= sale.upper);
+    let covered = count(&PricedSale::is_covered);
     let error = |sale: &PricedSale| (sale.estimate - sale.price).abs() / sale.price;
     let few = binomial_at_least(n - covered, n, 1.0 - COVERAGE);
     let many = binomial_at_least(covered, n, COVERAGE);
