@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::champions::{ChampionReference, Champions};
-use super::estimates::{EstimateBook, Event, Listed, Listings};
+use super::estimates::{Answer, EstimateBook, Event, Listed, Listings};
 use super::health::{WindowHealth, binomial_at_least};
 use super::hints::hint;
 use super::params::MonitorParams;
@@ -75,6 +75,10 @@ pub(super) struct Surprise {
 pub(super) struct Outcome {
     /// Complete but for the verdict and the rules that fired.
     pub(super) report: DriftReport,
+    /// In order of date and key.
+    pub(super) sales: Vec<PricedSale>,
+    /// Logarithms of the version's estimates without the running correction, in the same order.
+    pub(super) log_estimates: Vec<f64>,
     /// What the rules of data health look at.
     pub(super) health: WindowHealth,
     /// The level error to expect: the champion's when it was evaluated.
@@ -117,6 +121,7 @@ impl OpenWindow {
         let health = health(listed.clone());
         let answers = listed.filter_map(|listed| listed.answer.as_ref());
         let promised = promise(answers.map(|answer| (answer.fsd, answer.confidence)));
+        let log_estimates = log_estimates(&self.listings, &version);
         for (event, Listed { answer, .. }) in self.listings.listed {
             if let Some(answer) = answer {
                 book.add(event, answer);
@@ -150,6 +155,8 @@ impl OpenWindow {
             health,
             expected_level,
             surprise: surprise(&sales, expected, expected_level),
+            sales,
+            log_estimates,
             refusals,
             n_answerable: n_listed - excused,
             n_unanswered: n_no_estimate - excused,
@@ -214,8 +221,20 @@ fn drift(
     (features, counts.estimate_drift(&params.psi))
 }
 
+fn log_estimates(listings: &Listings, version: &str) -> Vec<f64> {
+    let own =
+        listings.listed.iter().filter(|(_, listed)| listed.version.as_deref() == Some(version));
+    let mut by_date: Vec<_> = own.collect();
+    by_date.sort_by_key(|((_, date), _)| *date);
+    let answers = by_date.into_iter().filter_map(|(_, listed)| listed.answer.as_ref());
+    answers.map(Answer::log_model).collect()
+}
+
 fn join(sales: &BTreeMap<Event, Closed>, book: &EstimateBook, days: u32) -> Vec<PricedSale> {
-    let priced = sales.iter().filter_map(|((key, closed_on), sale)| {
+    let mut by_date: Vec<_> = sales.iter().collect();
+    // Stable: those of one day stay in order of their keys.
+    by_date.sort_by_key(|((_, closed_on), _)| *closed_on);
+    let priced = by_date.into_iter().filter_map(|((key, closed_on), sale)| {
         let answer = book.latest(key, *closed_on, days)?;
         (answer.currency == sale.currency).then_some(PricedSale {
             estimate: answer.estimate,
