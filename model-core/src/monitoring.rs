@@ -29,12 +29,14 @@ use crate::estimate::PriceEstimate;
 use crate::listing::{OLDEST_EVENT, Sale};
 
 use self::champions::{Champion, Champions};
+use self::changes::Changes;
 use self::closing::{Closed, OpenWindow};
 use self::estimates::{EstimateBook, Interner, Observed};
 use self::health::SourceHealth;
 use self::rules::{AlertTracks, Finding};
 
 mod champions;
+mod changes;
 mod closing;
 mod estimates;
 pub mod health;
@@ -42,15 +44,17 @@ mod hints;
 pub mod hysteresis;
 mod params;
 mod rules;
+mod segments;
 
 pub use self::champions::ChampionReference;
+pub use self::changes::ChangeDetector;
 pub(crate) use self::params::check as check_setting;
 pub use self::params::{InvalidSetting, MonitorParams, WindowKind};
 
 /// Latest event date that is counted, 2200-01-01: window arithmetic stays inside the calendar.
 const NEWEST_EVENT: EventDate = EventDate(84_006);
 /// Names of the rules, as reports and alerts carry them.
-pub const RULES: [&str; 9] = [
+pub const RULES: [&str; 10] = [
     "feature_drift",
     "estimate_drift",
     "level_drift",
@@ -60,6 +64,7 @@ pub const RULES: [&str; 9] = [
     "volume",
     "degraded",
     "stale_facts",
+    "change",
 ];
 /// What the rules of data health are about, as reports and alerts name it.
 const SOURCE: &str = "listings";
@@ -86,6 +91,7 @@ pub struct Monitor {
     book: EstimateBook,
     tracks: AlertTracks,
     health: SourceHealth,
+    changes: Changes,
     /// Windows that end on or before this day are closed.
     closed_until: Option<EventDate>,
     /// First day of the next window to report, once there has been any data.
@@ -113,6 +119,7 @@ impl Monitor {
             book: EstimateBook::default(),
             tracks: AlertTracks::default(),
             health: SourceHealth::default(),
+            changes: Changes::default(),
             closed_until: None,
             next: None,
             empty_in_a_row: 0,
@@ -171,12 +178,14 @@ impl Monitor {
             self.late_total += 1;
             return;
         }
-        let closed = Closed { price: sale.price, currency: self.texts.get(&sale.currency) };
+        let area = segments::area(&sale.facts).map(|area| self.texts.get(&area));
+        let closed = Closed { price: sale.price, currency: self.texts.get(&sale.currency), area };
         let sales = &mut self.window(date).sales;
         let event = (sale.key.as_str().into(), date);
         if let Some(known) = sales.get_mut(&event) {
             let order = closed.price.total_cmp(&known.price);
-            if order.then_with(|| closed.currency.cmp(&known.currency)).is_gt() {
+            let order = order.then_with(|| closed.currency.cmp(&known.currency));
+            if order.then_with(|| closed.area.cmp(&known.area)).is_gt() {
                 *known = closed;
             }
             self.duplicate_total += 1;
@@ -293,6 +302,8 @@ impl Monitor {
             let health = self.health.close(SOURCE, window, &outcome.health, &self.params.health);
             findings.extend(health.into_iter().map(Finding::from));
         }
+        let changes = self.changes.close(&outcome, self.params.detector);
+        findings.extend(changes.into_iter().map(Finding::from));
         rules::inhibit(&mut findings, &outcome, &self.params);
         rules::judge(&mut outcome, &findings);
         let alerts = self.tracks.step(&outcome, &findings, &self.params);

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::champions::{ChampionReference, Champions};
-use super::estimates::{EstimateBook, Event, Listed, Listings};
+use super::estimates::{Answer, EstimateBook, Event, Listed, Listings};
 use super::health::{WindowHealth, binomial_at_least};
 use super::hints::hint;
 use super::params::MonitorParams;
+use super::segments::segments;
 use crate::drift::WindowCounts;
 use crate::drift_report::{DriftReport, FeatureDrift, Promise, Verdict, Window, WindowAccuracy};
 use crate::evaluation;
@@ -19,7 +20,7 @@ pub(super) const COVERAGE: f64 = 0.9;
 const NORMAL_MEDIAN: f64 = 0.674_489_750_196_081_7;
 
 /// A sale that had been priced.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct PricedSale {
     pub(super) estimate: f64,
     pub(super) lower: f64,
@@ -28,9 +29,15 @@ pub(super) struct PricedSale {
     pub(super) fsd: f64,
     pub(super) confidence: u8,
     pub(super) price: f64,
+    pub(super) area: Option<Arc<str>>,
 }
 
 impl PricedSale {
+    /// Whether the price lies inside its interval.
+    pub(super) fn is_covered(&self) -> bool {
+        self.lower <= self.price && self.price <= self.upper
+    }
+
     /// Log error of the model without its running level correction.
     pub(super) fn level_error(&self) -> f64 {
         self.price.ln() - (self.estimate.ln() - self.market_level)
@@ -42,6 +49,7 @@ impl PricedSale {
 pub(super) struct Closed {
     pub(super) price: f64,
     pub(super) currency: Arc<str>,
+    pub(super) area: Option<Arc<str>>,
 }
 
 /// What has arrived for a window that is still open.
@@ -67,6 +75,10 @@ pub(super) struct Surprise {
 pub(super) struct Outcome {
     /// Complete but for the verdict and the rules that fired.
     pub(super) report: DriftReport,
+    /// In order of date and key.
+    pub(super) sales: Vec<PricedSale>,
+    /// Logarithms of the version's estimates without the running correction, in the same order.
+    pub(super) log_estimates: Vec<f64>,
     /// What the rules of data health look at.
     pub(super) health: WindowHealth,
     /// The level error to expect: the champion's when it was evaluated.
@@ -109,6 +121,7 @@ impl OpenWindow {
         let health = health(listed.clone());
         let answers = listed.filter_map(|listed| listed.answer.as_ref());
         let promised = promise(answers.map(|answer| (answer.fsd, answer.confidence)));
+        let log_estimates = log_estimates(&self.listings, &version);
         for (event, Listed { answer, .. }) in self.listings.listed {
             if let Some(answer) = answer {
                 book.add(event, answer);
@@ -137,11 +150,13 @@ impl OpenWindow {
                 data_faults: Vec::new(),
                 promised,
                 findings: Vec::new(),
-                segments: Vec::new(),
+                segments: segments(&sales, params.min_sales),
             },
             health,
             expected_level,
             surprise: surprise(&sales, expected, expected_level),
+            sales,
+            log_estimates,
             refusals,
             n_answerable: n_listed - excused,
             n_unanswered: n_no_estimate - excused,
@@ -206,8 +221,20 @@ fn drift(
     (features, counts.estimate_drift(&params.psi))
 }
 
+fn log_estimates(listings: &Listings, version: &str) -> Vec<f64> {
+    let own =
+        listings.listed.iter().filter(|(_, listed)| listed.version.as_deref() == Some(version));
+    let mut by_date: Vec<_> = own.collect();
+    by_date.sort_by_key(|((_, date), _)| *date);
+    let answers = by_date.into_iter().filter_map(|(_, listed)| listed.answer.as_ref());
+    answers.map(Answer::log_model).collect()
+}
+
 fn join(sales: &BTreeMap<Event, Closed>, book: &EstimateBook, days: u32) -> Vec<PricedSale> {
-    let priced = sales.iter().filter_map(|((key, closed_on), sale)| {
+    let mut by_date: Vec<_> = sales.iter().collect();
+    // Stable: those of one day stay in order of their keys.
+    by_date.sort_by_key(|((_, closed_on), _)| *closed_on);
+    let priced = by_date.into_iter().filter_map(|((key, closed_on), sale)| {
         let answer = book.latest(key, *closed_on, days)?;
         (answer.currency == sale.currency).then_some(PricedSale {
             estimate: answer.estimate,
@@ -217,6 +244,7 @@ fn join(sales: &BTreeMap<Event, Closed>, book: &EstimateBook, days: u32) -> Vec<
             fsd: answer.fsd,
             confidence: answer.confidence,
             price: sale.price,
+            area: sale.area.clone(),
         })
     });
     priced.collect()
@@ -225,7 +253,7 @@ fn join(sales: &BTreeMap<Event, Closed>, book: &EstimateBook, days: u32) -> Vec<
 fn accuracy(sales: &[PricedSale], expected_mdape: Option<f64>) -> Option<WindowAccuracy> {
     let column = |of: fn(&PricedSale) -> f64| sales.iter().map(of).collect::<Vec<f64>>();
     let (estimates, prices) = (column(|sale| sale.estimate), column(|sale| sale.price));
-    let covered = sales.iter().filter(|sale| sale.lower <= sale.price && sale.price <= sale.upper);
+    let covered = sales.iter().filter(|sale| sale.is_covered());
     let n = sales.len() as f64;
     Some(WindowAccuracy {
         n: sales.len() as u64,
@@ -272,7 +300,7 @@ fn surprise(
     };
     let above = count(&|sale| sale.level_error() > expected_level);
     let below = count(&|sale| sale.level_error() < expected_level);
-    let covered = count(&|sale| sale.lower <= sale.price && sale.price <= sale.upper);
+    let covered = count(&PricedSale::is_covered);
     let error = |sale: &PricedSale| (sale.estimate - sale.price).abs() / sale.price;
     let few = binomial_at_least(n - covered, n, 1.0 - COVERAGE);
     let many = binomial_at_least(covered, n, COVERAGE);

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::changes::ChangeDetector;
 use super::health::HealthParams;
 use crate::date::EventDate;
 use crate::drift::PsiParams;
@@ -46,6 +47,7 @@ impl WindowKind {
 /// | `window` | `"month"` | 1 to 3660 days | the unit of housing statistics |
 /// | `psi` | see [`PsiParams`] | | |
 /// | `health` | see [`HealthParams`] | | |
+/// | `detector` | `"adwin"` | `off`, `adwin`, `page_hinkley`, `kswin` | needs no unit, and forgets by itself |
 /// | `min_sales` | 30 | at least 1 | the median error of 30 moves by a fifth by chance alone |
 /// | `accuracy_factor` | 1.25 | above 1 | a quarter more is felt by those who rely on prices |
 /// | `coverage_low`, `coverage_high` | 0.80, 0.97 | 0 to 1, around 0.9 | a tenth of the prices lie outside by design |
@@ -65,6 +67,8 @@ pub struct MonitorParams {
     pub psi: PsiParams,
     /// Volume, degraded prices and expired facts.
     pub health: HealthParams,
+    /// What looks for changes within windows.
+    pub detector: ChangeDetector,
     /// Fewest priced sales in a window to judge accuracy, coverage and level by.
     pub min_sales: u64,
     /// The median absolute percentage error alerts above the champion's own times this.
@@ -100,6 +104,7 @@ impl Default for MonitorParams {
             window: WindowKind::Month,
             psi: PsiParams::default(),
             health: HealthParams::default(),
+            detector: ChangeDetector::default(),
             min_sales: 30,
             accuracy_factor: 1.25,
             chance: 0.002,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::changes::{self, Change};
 use super::closing::{COVERAGE, Outcome};
 use super::health::{self, HealthFinding, binomial_at_least};
 use super::hysteresis::{Hysteresis, HysteresisParams, Reading};
@@ -33,6 +34,23 @@ pub(super) struct Finding {
     is_data_fault: bool,
     /// A fault of the data explains it: it neither fires nor resolves.
     is_inhibited: bool,
+}
+
+impl From<Change> for Finding {
+    fn from(change: Change) -> Self {
+        Self {
+            rule: "change",
+            subject: change.subject.to_owned(),
+            value: change.detection.statistic,
+            expected: None,
+            threshold: change.detection.threshold,
+            p_value: None,
+            verdict: Some(changes::VERDICT),
+            detail: change.detail,
+            is_data_fault: false,
+            is_inhibited: false,
+        }
+    }
 }
 
 impl From<HealthFinding> for Finding {
